@@ -1,0 +1,477 @@
+/*
+ * ann.h
+ *		The index access method `ann`: shared declarations.
+ *
+ * README.md in this folder explains the parts, the page layouts, the locks and
+ * the crash argument.
+ */
+#ifndef MILVUS_ANN_H
+#define MILVUS_ANN_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "access/generic_xlog.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "index/index.h"
+#include "segment/segment.h"
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+
+#define ANN_META_BLOCK 0
+#define ANN_META_MAGIC 0x4d4c5641	/* "MLVA" */
+#define ANN_META_VERSION 1
+
+/* The only order-by strategy and the only support function of an opclass. */
+#define ANN_STRATEGY_DISTANCE 1
+#define ANN_SUPPORT_TYPE 1
+
+/* ---- options (annoptions.c) ---- */
+
+#define ANN_MIN_SEGMENT_ROWS 1000
+#define ANN_MAX_SEGMENT_ROWS 100000000
+#define ANN_DEFAULT_SEGMENT_ROWS 1000000
+
+typedef struct AnnOptions
+{
+	int32		vl_len_;
+	int			index_type;		/* AnnType */
+	int			m;
+	int			ef_construction;
+	int			nlist;
+	int			segment_rows;	/* most rows of a segment */
+} AnnOptions;
+
+extern void AnnDefineOptions(void);
+extern bytea *AnnParseOptions(Datum reloptions, bool validate);
+
+/*
+ * What an operator class says of its type: the support function returns a
+ * pointer to one of these.  Values of every type are varlenas with a uint16
+ * dimension at byte 4 and the elements from byte 8 on.
+ */
+typedef struct AnnOpclass
+{
+	AnnMetric	metric;
+	AnnElem		elem;
+} AnnOpclass;
+
+extern const AnnOpclass *AnnGetOpclass(Relation index);
+/* Build parameters of new segments: opclass, column's dimension, options. */
+extern void AnnGetParams(Relation index, AnnParams *params);
+/* Rows at which the growing part is sealed. */
+extern uint32 AnnGrowingLimit(const AnnParams *params);
+extern uint32 AnnSegmentRows(Relation index);
+
+static inline Size
+AnnElemSize(AnnElem elem)
+{
+	return elem == ANN_F16 ? 2 : 4;
+}
+
+/* Bytes of a raw vector's elements. */
+static inline Size
+AnnVectorBytes(const AnnParams *params)
+{
+	return AnnElemSize(params->elem) * params->dim;
+}
+
+/* Where a value belongs. */
+typedef enum AnnRowClass
+{
+	ANN_ROW_VECTOR,
+	ANN_ROW_ZERO,				/* zero length under COSINE: its distance is NaN */
+	ANN_ROW_NULL
+} AnnRowClass;
+
+/*
+ * Check a value's dimension against the index and class it.  *data points at the
+ * elements, in memory of the current context or in the datum.
+ */
+extern AnnRowClass AnnClassify(Relation index, const AnnParams *params, Datum value, bool isnull,
+							   const void **data);
+
+/* ---- metapage (annmeta.c) ---- */
+
+#define ANN_MAX_RESERVES 16
+
+typedef struct AnnRun
+{
+	BlockNumber start;
+	BlockNumber end;			/* one past the last */
+} AnnRun;
+
+typedef struct AnnMeta
+{
+	uint32		magic;
+	uint32		version;
+	SegmentId	index_id;		/* of this incarnation of the index */
+	uint32		metric;
+	uint32		elem;
+	uint32		dim;
+	uint32		reserved;
+	uint64		manifest_version;	/* changes with every published manifest */
+	uint64		manifest_fxid;	/* next full transaction id when it was published */
+	uint64		marks_version;	/* changes after segment marks were set */
+	BlockNumber manifest_head;	/* InvalidBlockNumber: empty */
+	BlockNumber growing_head;	/* InvalidBlockNumber: empty */
+	BlockNumber growing_tail;
+	BlockNumber reserved2;
+	uint64		growing_head_ordinal;	/* ordinal of the head's first entry */
+	uint64		next_ordinal;	/* of the next growing page when there is no tail */
+	uint64		segment_rows;	/* rows in all segments, for estimates */
+	uint32		nsegments;
+	uint32		nreserves;
+	AnnRun		reserves[ANN_MAX_RESERVES]; /* blocks for new growing pages */
+} AnnMeta;
+
+static inline AnnMeta *
+AnnMetaOf(Page page)
+{
+	return (AnnMeta *) SegPageGetContents(page);
+}
+
+/* Copy the metapage's contents under a share lock; checks magic and version. */
+extern void AnnReadMeta(Relation index, AnnMeta *meta);
+/* The metapage, exclusively locked and pinned. */
+extern Buffer AnnLockMeta(Relation index);
+/* Make the first page(s) of an empty index in a fork. */
+extern void AnnInitIndex(Relation index, ForkNumber fork, const AnnParams *params);
+
+/* ---- manifest (annmanifest.c) ---- */
+
+typedef struct AnnSegmentEntry
+{
+	SegmentId	id;
+	BlockNumber start;
+	BlockNumber nblocks;
+	uint32		rows;			/* vectors */
+	uint32		zero_rows;
+	uint32		null_rows;
+	uint32		type;			/* AnnType */
+	int64		created;
+} AnnSegmentEntry;
+
+typedef struct AnnFreeRun
+{
+	BlockNumber start;
+	BlockNumber nblocks;
+
+	/*
+	 * Full transaction id behind which the blocks can be reused; 0: that of the
+	 * publishing of the manifest which lists them (AnnMeta.manifest_fxid), which
+	 * is not known when the manifest is written.
+	 */
+	uint64		dropped;
+} AnnFreeRun;
+
+typedef struct AnnManifest
+{
+	uint64		version;
+	int			nsegments;
+	AnnSegmentEntry *segments;
+	int			nfree;
+	AnnFreeRun *free;
+	int			npages;			/* pages it lies on */
+	BlockNumber *pages;
+} AnnManifest;
+
+/*
+ * Read the manifest that meta names.  NULL: a page was recycled meanwhile; read
+ * the metapage again.
+ */
+extern AnnManifest *AnnReadManifest(Relation index, const AnnMeta *meta);
+/* As above, with its metapage, retrying as needed. */
+extern AnnManifest *AnnReadManifestLatest(Relation index, AnnMeta *meta);
+/* nblocks contiguous blocks: a reusable free run of the manifest, or new ones. */
+extern BlockNumber AnnAllocExtent(Relation index, Relation heap, AnnManifest *manifest, BlockNumber nblocks);
+/* Blocks of the largest free run that can be reused now. */
+extern BlockNumber AnnLargestReusable(Relation heap, const AnnManifest *manifest);
+extern void AnnAddFree(AnnManifest *manifest, BlockNumber start, BlockNumber nblocks);
+/*
+ * Write the manifest to new pages, logged but not yet named by the metapage.
+ * Returns the head.  Its old pages become free runs.
+ */
+extern BlockNumber AnnWriteManifest(Relation index, Relation heap, AnnManifest *manifest);
+extern uint64 AnnSegmentEntryRows(const AnnSegmentEntry *entry);
+
+/* The lock under which manifests are changed; one seal or merge an index. */
+extern void AnnLockManifest(Relation index);
+extern bool AnnTryLockManifest(Relation index);
+extern void AnnUnlockManifest(Relation index);
+
+/* ---- growing part (anngrowing.c) ---- */
+
+/* page flags; the header's `number` counts the entries */
+#define ANN_GROWING_CLOSED 0x0001	/* takes no more entries */
+#define ANN_GROWING_LARGE 0x0002	/* one entry, continued on the blocks that follow */
+
+#define ANN_ENTRY_DEAD 0x0001
+#define ANN_ENTRY_ZERO 0x0002
+#define ANN_ENTRY_NULL 0x0004
+
+/* An entry of a growing page; a vector entry's elements follow it. */
+typedef struct AnnEntry
+{
+	ItemPointerData tid;
+	uint16		flags;
+} AnnEntry;
+
+/* A walk over growing pages. */
+typedef struct AnnGrowingPage
+{
+	BlockNumber block;
+	uint64		ordinal;		/* of the first entry */
+	BlockNumber next;
+	uint16		flags;
+	int			nentries;
+} AnnGrowingPage;
+
+/* Bytes an entry takes on its page (a large vector's: on all its pages). */
+extern Size AnnEntryBytes(const AnnParams *params, uint16 flags);
+/* Pages after the first that a vector's entry needs. */
+extern int	AnnRestPages(const AnnParams *params);
+/*
+ * The lock that keeps blocks of large vectors, taken but not yet linked, apart
+ * from garbage collection: shared by inserters, exclusive for the collector.
+ */
+#define ANN_LARGE_LOCK_BLOCK MaxBlockNumber	/* never a block of ours */
+extern void AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params,
+							 ItemPointer tid, AnnRowClass class, const void *data,
+							 uint64 *growing_rows);
+
+/*
+ * Read-lock a growing page and describe it; InvalidBuffer when the block is not
+ * that page any longer.
+ */
+extern Buffer AnnGrowingOpen(Relation index, const SegmentId *index_id, BlockNumber block,
+							 uint64 ordinal, int lockmode, AnnGrowingPage *info);
+/* Offset in the page of the first entry, and of the one after `offset`. */
+#define ANN_FIRST_ENTRY SEG_PAGE_OFFSET
+extern Size AnnNextEntry(const AnnParams *params, Page page, Size offset);
+/*
+ * The elements of the vector entry at `offset`: a pointer into the page, or for
+ * a large vector a copy in `scratch` (AnnVectorBytes).  NULL: recycled.
+ */
+extern const void *AnnEntryVector(Relation index, const SegmentId *index_id, const AnnParams *params,
+								  Page page, const AnnGrowingPage *info, Size offset, void *scratch);
+
+/* ---- segments of an index (annsegment.c) ---- */
+
+/* Section ids beyond AnnSectionId. */
+#define ANN_SEC_TIDS 64			/* rows + zero + null item pointers */
+
+typedef struct AnnSpool AnnSpool;
+
+/* Rows collected for a segment; memory by maintenance_work_mem, else files. */
+extern AnnSpool *AnnSpoolCreate(const AnnParams *params);
+extern void AnnSpoolAdd(AnnSpool *spool, ItemPointer tid, AnnRowClass class, const void *data);
+extern uint64 AnnSpoolRows(const AnnSpool *spool);
+extern void AnnSpoolDestroy(AnnSpool *spool);
+
+/* Where a source row went: number in the spool of each class's rows. */
+typedef struct AnnSpoolPosition
+{
+	AnnRowClass class;
+	uint32		number;
+} AnnSpoolPosition;
+extern AnnSpoolPosition AnnSpoolLast(const AnnSpool *spool);
+
+/* A segment written but not yet published. */
+typedef struct AnnNewSegment
+{
+	AnnSegmentEntry entry;
+	SegmentHeader header;
+	uint32	   *inverse;		/* row of the segment by number in the spool; NULL: same */
+} AnnNewSegment;
+
+/*
+ * Build the spool's rows into a segment and write it, logged, into a newly
+ * allocated extent.
+ */
+extern AnnNewSegment *AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest,
+									  AnnSpool *spool, int nthreads);
+/* The segment's row number of a spool position. */
+extern uint32 AnnNewSegmentRow(const AnnNewSegment *segment, AnnSpoolPosition position);
+extern int	AnnBuildThreads(void);
+/* Builds end when somebody waits for a lock on this table (NULL: never). */
+extern void AnnYieldTo(Relation heap);
+
+/* A segment opened for reading by this backend. */
+typedef struct AnnSegmentHandle
+{
+	AnnSegmentEntry entry;
+	int			refcount;
+	AnnParams	params;			/* as the segment was built */
+	SegmentHeader header;
+	SegmentMap	map;			/* base NULL: not cached */
+	AnnSegment	ann;			/* valid when mapped */
+	const ItemPointerData *tids;	/* mapped, or NULL */
+	bool		failed;			/* an I/O error was met: map anew */
+} AnnSegmentHandle;
+
+/* Decode the parameters kept in a segment header. */
+extern void AnnHeaderParams(const SegmentHeader *header, AnnParams *params);
+/*
+ * Open by the cache, filling it when needed.  A handle without mapping is read
+ * through the buffers.  NULL: the extent was recycled.
+ */
+extern AnnSegmentHandle *AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry,
+										MemoryContext owner);
+/* The item pointer of a row (vector, zero and NULL rows in this order). */
+extern bool AnnSegmentTid(Relation index, const AnnSegmentHandle *handle, uint32 row,
+						  ItemPointer tid);
+extern void AnnSegmentClose(AnnSegmentHandle *handle);
+
+/* ---- view: what one scan sees (annview.c) ---- */
+
+typedef struct AnnGrowing AnnGrowing;
+
+typedef struct AnnViewSegment
+{
+	AnnSegmentHandle *handle;
+	uint64	   *marks;			/* NULL: none set */
+	uint64		nmarks;
+} AnnViewSegment;
+
+typedef struct AnnView
+{
+	int			refcount;
+	SegmentId	index_id;
+	uint64		manifest_version;
+	uint64		marks_version;
+	int			nsegments;
+	AnnViewSegment *segments;
+} AnnView;
+
+/* The growing part as this backend has read it: codes in memory, rows on pages. */
+typedef struct AnnGrowingRow
+{
+	BlockNumber block;
+	uint16		offset;
+	uint64		ordinal;		/* of the page */
+} AnnGrowingRow;
+
+#define ANN_GROWING_CHUNK 1024
+
+typedef struct AnnGrowingChunk
+{
+	uint8	   *codes;
+	Sq8Meta    *meta;
+	AnnGrowingRow rows[ANN_GROWING_CHUNK];
+} AnnGrowingChunk;
+
+struct AnnGrowing
+{
+	int			refcount;
+	SegmentId	index_id;
+	MemoryContext context;
+	bool		has_mean;
+	float	   *mean;
+	uint32		n;				/* rows with vectors */
+	int			nchunks;
+	int			maxchunks;
+	AnnGrowingChunk **chunks;
+	uint32		naside;			/* zero and NULL rows */
+	uint32		maxaside;
+	AnnGrowingRow *aside;
+	uint8	   *aside_class;
+	/* where the walk stands */
+	uint64		head_ordinal;
+	BlockNumber last_block;
+	uint64		last_ordinal;
+	int			last_entries;
+	Size		last_offset;
+};
+
+/*
+ * What is in the index now: everything committed before the caller's snapshot.
+ * References are released by AnnReleaseView.
+ */
+extern AnnView *AnnAcquireView(Relation index, const AnnParams *params, AnnGrowing **growing);
+extern void AnnReleaseView(AnnView *view, AnnGrowing *growing);
+/* Forget mappings and copies of an index. */
+extern void AnnForgetView(Oid indexid);
+
+/* ---- seal and merge (annseal.c) ---- */
+
+typedef enum AnnSealMode
+{
+	ANN_SEAL_GROWING,			/* the growing part, with small segments merged */
+	ANN_SEAL_VACUUM,			/* as VACUUM does: also segments with many dead rows */
+	ANN_SEAL_ALL				/* everything into as few segments as allowed */
+} AnnSealMode;
+
+/*
+ * Returns the number of segments written, or -1 when another process is at it
+ * and `wait` is false.
+ */
+extern int	AnnSeal(Relation index, Relation heap, AnnSealMode mode, bool wait);
+/* Marked rows of a segment. */
+extern uint64 AnnCountMarks(Relation index, const AnnSegmentEntry *entry);
+/* Rows of the growing part. */
+extern uint64 AnnGrowingRows(Relation index, const AnnMeta *meta);
+/* Write a changed manifest and name it by the metapage. */
+extern void AnnPublish(Relation index, Relation heap, AnnManifest *manifest);
+/* Free blocks that nothing refers to.  Returns their number. */
+extern BlockNumber AnnCollectGarbage(Relation index, Relation heap);
+
+/* ---- who seals (annworker.c) ---- */
+
+/* What an inserter does when the growing part is full. */
+extern void AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 growing_rows);
+extern PGDLLEXPORT void AnnSealWorkerMain(Datum arg);
+
+/* ---- statistics of the last scan (annstats.c) ---- */
+
+typedef struct AnnScanStats
+{
+	Oid			index;
+	int			nsegments;
+	int			cached_segments;
+	uint32		types;			/* bit by AnnType */
+	uint64		growing_rows;
+	uint64		code_distances;
+	uint64		exact_distances;
+	uint64		hops;
+	uint64		excluded;
+	uint64		dropped;		/* found late, left out in strict order */
+	uint64		returned;
+	uint32		batches;
+	int			ef;
+	int			nprobe;
+	bool		exhaustive;
+} AnnScanStats;
+
+extern AnnScanStats ann_last_scan;
+
+/* ---- SQL functions (annfuncs.c, anncheck.c) ---- */
+
+extern Relation AnnOpenForFunction(Oid indexid, LOCKMODE lockmode, Relation *heap);
+extern void AnnCloseForFunction(Relation index, Relation heap, LOCKMODE lockmode);
+
+/* ---- callbacks of the access method ---- */
+
+extern IndexBuildResult *annbuild(Relation heap, Relation index, IndexInfo *indexInfo);
+extern void annbuildempty(Relation index);
+extern bool anninsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
+					  Relation heap, IndexUniqueCheck checkUnique, bool indexUnchanged,
+					  IndexInfo *indexInfo);
+extern IndexBulkDeleteResult *annbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											IndexBulkDeleteCallback callback, void *callback_state);
+extern IndexBulkDeleteResult *annvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+extern void anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
+							Cost *indexStartupCost, Cost *indexTotalCost,
+							Selectivity *indexSelectivity, double *indexCorrelation,
+							double *indexPages);
+extern IndexScanDesc annbeginscan(Relation index, int nkeys, int norderbys);
+extern void annrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool anngettuple(IndexScanDesc scan, ScanDirection dir);
+extern void annendscan(IndexScanDesc scan);
+
+/* env of src/index on an arena */
+extern void AnnArenaEnv(AnnEnv *env, ScratchArena *arena);
+
+#endif							/* MILVUS_ANN_H */

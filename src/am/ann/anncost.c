@@ -1,0 +1,83 @@
+/*
+ * anncost.c
+ *		What an ordered scan costs, from the statistics in the metapage.
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "am/ann/ann.h"
+#include "compat.h"
+#include "guc.h"
+
+#include "optimizer/optimizer.h"
+#include "utils/float.h"
+
+/*
+ * Comparing by 8-bit code costs this share of an operator call, and as much
+ * again for every so many dimensions.
+ */
+#define CODE_COST_FIXED 0.05
+#define CODE_COST_DIMENSIONS 2048.0
+/* Nodes of a graph compared for each candidate kept. */
+#define HNSW_COMPARED_PER_EF 12.0
+
+/*
+ * Rows compared by code before the first result is known.
+ */
+static double
+rows_compared(const AnnParams *params, double rows, double segments)
+{
+	double		per_segment = rows / Max(segments, 1);
+	double		compared = rows;
+
+	if (params->type == ANN_HNSW)
+		compared = segments * (milvus_settings.ef * HNSW_COMPARED_PER_EF +
+							   params->m * log(Max(per_segment, 2)));
+	else if (params->type == ANN_IVF_FLAT)
+		compared = segments * params->nlist +
+			rows * Min(1.0, (double) milvus_settings.nprobe / params->nlist);
+	return Min(compared, rows);
+}
+
+void
+anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
+				Cost *indexStartupCost, Cost *indexTotalCost,
+				Selectivity *indexSelectivity, double *indexCorrelation, double *indexPages)
+{
+	IndexOptInfo *info = path->indexinfo;
+	AnnParams	params;
+	AnnMeta		meta;
+	Relation	index;
+	double		growing;
+	double		per_row;
+	double		first;
+
+	*indexCorrelation = 0;
+	*indexSelectivity = 1;
+	*indexPages = info->pages;
+	if (path->indexorderbys == NIL)
+	{
+		/* the index has no order of its own and answers no condition */
+		*indexStartupCost = get_float8_infinity();
+		*indexTotalCost = get_float8_infinity();
+		MilvusDisablePath(path);
+		return;
+	}
+
+	index = index_open(info->indexoid, NoLock);
+	AnnGetParams(index, &params);
+	AnnReadMeta(index, &meta);
+	growing = AnnGrowingRows(index, &meta);
+	index_close(index, NoLock);
+
+	per_row = cpu_operator_cost * (CODE_COST_FIXED + params.dim / CODE_COST_DIMENSIONS);
+	first = rows_compared(&params, meta.segment_rows, meta.nsegments) + growing;
+
+	/* the metapage and the last growing page are always read */
+	*indexStartupCost = first * per_row + 2 * cpu_index_tuple_cost;
+	/* to the end, every row is compared and returned */
+	*indexTotalCost = *indexStartupCost +
+		(meta.segment_rows + growing) * (2 * per_row + cpu_index_tuple_cost);
+}

@@ -1,0 +1,373 @@
+/*
+ * anngrowing.c
+ *		The growing part: a chain of pages that inserts append to.
+ *
+ * An entry is an item pointer, flags and, for a vector, its elements.  Entries
+ * larger than a page ("large") have a page of their own, whose vector goes on in
+ * the blocks right behind it.  Only the last page of the chain takes entries; a
+ * page that has a successor or is closed never does.  Lock order: metapage,
+ * growing page.
+ */
+#include "postgres.h"
+
+#include "am/ann/ann.h"
+#include "guc.h"
+#include "miscadmin.h"
+
+#include "storage/lmgr.h"
+
+#define ENTRY_ALIGN 4
+
+/* Blocks that the growing part takes from the relation's end at a time, at most. */
+#define MAX_EXTEND_BLOCKS 64
+
+/*
+ * Bytes of an entry, its header included.  The size of a vector entry is that of
+ * all its pages together.
+ */
+Size
+AnnEntryBytes(const AnnParams *params, uint16 flags)
+{
+	if (flags & (ANN_ENTRY_NULL | ANN_ENTRY_ZERO))
+		return sizeof(AnnEntry);
+	return TYPEALIGN(ENTRY_ALIGN, sizeof(AnnEntry) + AnnVectorBytes(params));
+}
+
+int
+AnnRestPages(const AnnParams *params)
+{
+	Size		bytes = AnnEntryBytes(params, 0);
+
+	return (bytes + SEG_PAGE_PAYLOAD - 1) / SEG_PAGE_PAYLOAD - 1;
+}
+
+static inline bool
+page_has_room(Page page, Size bytes)
+{
+	return ((PageHeader) page)->pd_lower + bytes <= BLCKSZ;
+}
+
+/*
+ * Append an entry to the image of a growing page.  first_bytes: how many of the
+ * vector's bytes go to this page.
+ */
+static void
+append_entry(Page page, ItemPointer tid, uint16 flags, Size entry_bytes,
+			 const void *data, Size first_bytes)
+{
+	PageHeader	header = (PageHeader) page;
+	AnnEntry   *entry = (AnnEntry *) ((char *) page + header->pd_lower);
+
+	Assert(header->pd_lower + entry_bytes <= BLCKSZ);
+	memset(entry, 0, entry_bytes);
+	entry->tid = *tid;
+	entry->flags = flags;
+	if (first_bytes > 0)
+		memcpy(entry + 1, data, first_bytes);
+	header->pd_lower += entry_bytes;
+	SegPageGetHeader(page)->number++;
+}
+
+/*
+ * Append to the last page if it has room.  Returns false when a page must be
+ * added (or the tail has moved on).
+ */
+static bool
+insert_on_tail(Relation index, const AnnMeta *meta, ItemPointer tid, uint16 flags,
+			   Size bytes, const void *data, Size vector_bytes)
+{
+	Buffer		buffer = ReadBuffer(index, meta->growing_tail);
+	GenericXLogState *state;
+	SegPageHeader *header;
+	Page		page;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(buffer);
+	header = SegPageGetHeader(page);
+	if (!SegPageIs(page, SEG_PAGE_GROWING, &meta->index_id) ||
+		BlockNumberIsValid(header->next) ||
+		(header->flags & (ANN_GROWING_CLOSED | ANN_GROWING_LARGE)) != 0 ||
+		!page_has_room(page, bytes))
+	{
+		UnlockReleaseBuffer(buffer);
+		return false;
+	}
+	state = GenericXLogStart(index);
+	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	append_entry(page, tid, flags, bytes, data, vector_bytes);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
+/*
+ * nblocks contiguous blocks for growing pages, from the metapage's reserves or
+ * the relation's end; `meta` is the metapage image that will be logged.
+ */
+static BlockNumber
+take_blocks(Relation index, AnnMeta *meta, uint64 growing_rows, BlockNumber nblocks)
+{
+	BlockNumber start;
+	BlockNumber count;
+
+	for (uint32 i = 0; i < meta->nreserves; i++)
+	{
+		AnnRun	   *run = &meta->reserves[i];
+
+		if (run->end - run->start < nblocks)
+			continue;
+		start = run->start;
+		run->start += nblocks;
+		if (run->start == run->end)
+			*run = meta->reserves[--meta->nreserves];
+		return start;
+	}
+	/* small indexes stay small, busy ones grow in larger steps */
+	count = nblocks * Max(1, Min(MAX_EXTEND_BLOCKS / nblocks, growing_rows / 32));
+	start = SegReserveBlocks(index, count);
+	if (count > nblocks && meta->nreserves < ANN_MAX_RESERVES)
+	{
+		meta->reserves[meta->nreserves].start = start + nblocks;
+		meta->reserves[meta->nreserves].end = start + count;
+		meta->nreserves++;
+	}
+	return start;
+}
+
+/*
+ * Write the part of a large vector that lies behind its first page.  The blocks
+ * are nobody else's and not yet linked.
+ */
+static void
+write_rest(Relation index, const AnnMeta *meta, BlockNumber start, int nrest,
+		   const char *data, Size bytes)
+{
+	for (int i = 0; i < nrest; i++)
+	{
+		Buffer		buffer = ReadBufferExtended(index, MAIN_FORKNUM, start + i, RBM_ZERO_AND_LOCK, NULL);
+		GenericXLogState *state = GenericXLogStart(index);
+		Page		page = GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE);
+		Size		n = Min(bytes, SEG_PAGE_PAYLOAD);
+
+		SegPageInit(page, SEG_PAGE_GROWING_REST, &meta->index_id, i + 1, n);
+		memcpy(SegPageGetContents(page), data, n);
+		GenericXLogFinish(state);
+		UnlockReleaseBuffer(buffer);
+		data += n;
+		bytes -= n;
+	}
+}
+
+/*
+ * Add a page with the entry behind `old_tail`.  Returns false when the chain's
+ * tail is another one by now.  large_start: the blocks of a large entry, taken
+ * and filled before; else InvalidBlockNumber.
+ */
+static bool
+insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start,
+				   ItemPointer tid, uint16 flags, Size bytes, const void *data,
+				   Size vector_bytes, uint64 *growing_rows)
+{
+	Buffer		metabuf = AnnLockMeta(index);
+	Buffer		tailbuf = InvalidBuffer;
+	Buffer		buffer;
+	GenericXLogState *state;
+	AnnMeta    *meta = AnnMetaOf(BufferGetPage(metabuf));
+	SegmentId	index_id = meta->index_id;
+	uint64		ordinal = meta->next_ordinal;
+	uint64		head_ordinal;
+	BlockNumber block;
+	Page		page;
+
+	if (meta->growing_tail != old_tail)
+	{
+		UnlockReleaseBuffer(metabuf);
+		return false;
+	}
+	if (BlockNumberIsValid(old_tail))
+	{
+		tailbuf = ReadBuffer(index, old_tail);
+		LockBuffer(tailbuf, BUFFER_LOCK_EXCLUSIVE);
+		page = BufferGetPage(tailbuf);
+		if (!SegPageIs(page, SEG_PAGE_GROWING, &index_id) ||
+			BlockNumberIsValid(SegPageGetHeader(page)->next))
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("last growing page %u of index \"%s\" is damaged", old_tail,
+							RelationGetRelationName(index)),
+					 errhint("REINDEX the index.")));
+		ordinal = SegPageGetHeader(page)->ordinal + SegPageGetHeader(page)->number;
+	}
+
+	head_ordinal = BlockNumberIsValid(old_tail) ? meta->growing_head_ordinal : ordinal;
+	*growing_rows = ordinal + 1 - head_ordinal;
+
+	state = GenericXLogStart(index);
+	meta = AnnMetaOf(GenericXLogRegisterBuffer(state, metabuf, 0));
+	block = BlockNumberIsValid(large_start) ? large_start
+		: take_blocks(index, meta, *growing_rows, 1);
+	buffer = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, NULL);
+
+	meta->growing_tail = block;
+	if (BlockNumberIsValid(old_tail))
+	{
+		page = GenericXLogRegisterBuffer(state, tailbuf, 0);
+		SegPageGetHeader(page)->next = block;
+	}
+	else
+	{
+		meta->growing_head = block;
+		meta->growing_head_ordinal = ordinal;
+	}
+	page = GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE);
+	SegPageInit(page, SEG_PAGE_GROWING, &index_id, 0, 0);
+	SegPageGetHeader(page)->ordinal = ordinal;
+	if (BlockNumberIsValid(large_start))
+		SegPageGetHeader(page)->flags |= ANN_GROWING_LARGE;
+	append_entry(page, tid, flags, bytes, data, vector_bytes);
+	GenericXLogFinish(state);
+
+	UnlockReleaseBuffer(buffer);
+	if (BufferIsValid(tailbuf))
+		UnlockReleaseBuffer(tailbuf);
+	UnlockReleaseBuffer(metabuf);
+	return true;
+}
+
+/*
+ * Insert an entry larger than a page: take its blocks, fill those behind the
+ * first, then link.  A crash before the link leaves blocks that garbage
+ * collection finds; the shared lock keeps it off until then.
+ */
+static void
+insert_large(Relation index, const AnnParams *params, ItemPointer tid,
+			 const void *data, uint64 *growing_rows)
+{
+	int			nrest = AnnRestPages(params);
+	Size		first_bytes = SEG_PAGE_PAYLOAD - sizeof(AnnEntry);
+	AnnMeta		meta;
+	AnnMeta    *image;
+	Buffer		metabuf;
+	GenericXLogState *state;
+	BlockNumber start;
+
+	LockPage(index, ANN_LARGE_LOCK_BLOCK, ShareLock);
+	metabuf = AnnLockMeta(index);
+	state = GenericXLogStart(index);
+	image = AnnMetaOf(GenericXLogRegisterBuffer(state, metabuf, 0));
+	start = take_blocks(index, image, 0, 1 + nrest);
+	memcpy(&meta, image, sizeof(meta));
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(metabuf);
+	MILVUS_DEBUG_POINT("insert-large-taken");
+
+	write_rest(index, &meta, start + 1, nrest, (const char *) data + first_bytes,
+			   AnnVectorBytes(params) - first_bytes);
+	MILVUS_DEBUG_POINT("insert-large-filled");
+	for (;;)
+	{
+		AnnReadMeta(index, &meta);
+		if (insert_on_new_page(index, meta.growing_tail, start, tid, 0,
+							   SEG_PAGE_PAYLOAD, data, first_bytes, growing_rows))
+			break;
+	}
+	UnlockPage(index, ANN_LARGE_LOCK_BLOCK, ShareLock);
+}
+
+/*
+ * Add an entry.  *growing_rows: entries in the growing part when a page was
+ * added, else 0.
+ */
+void
+AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params, ItemPointer tid,
+				 AnnRowClass class, const void *data, uint64 *growing_rows)
+{
+	uint16		flags = class == ANN_ROW_NULL ? ANN_ENTRY_NULL : class == ANN_ROW_ZERO ? ANN_ENTRY_ZERO : 0;
+	Size		bytes = AnnEntryBytes(params, flags);
+	Size		vector_bytes = flags == 0 ? AnnVectorBytes(params) : 0;
+
+	*growing_rows = 0;
+	if (bytes > SEG_PAGE_PAYLOAD)
+	{
+		insert_large(index, params, tid, data, growing_rows);
+		return;
+	}
+	for (;;)
+	{
+		AnnMeta		meta;
+
+		CHECK_FOR_INTERRUPTS();
+		AnnReadMeta(index, &meta);
+		if (BlockNumberIsValid(meta.growing_tail) &&
+			insert_on_tail(index, &meta, tid, flags, bytes, data, vector_bytes))
+			return;
+		MILVUS_DEBUG_POINT("insert-new-page");
+		if (insert_on_new_page(index, meta.growing_tail, InvalidBlockNumber, tid, flags,
+							   bytes, data, vector_bytes, growing_rows))
+			return;
+	}
+}
+
+/* ---- reading ---- */
+
+Buffer
+AnnGrowingOpen(Relation index, const SegmentId *index_id, BlockNumber block, uint64 ordinal,
+			   int lockmode, AnnGrowingPage *info)
+{
+	Buffer		buffer = ReadBuffer(index, block);
+	Page		page = BufferGetPage(buffer);
+	SegPageHeader *header = SegPageGetHeader(page);
+
+	LockBuffer(buffer, lockmode);
+	if (!SegPageIs(page, SEG_PAGE_GROWING, index_id) || header->ordinal != ordinal)
+	{
+		UnlockReleaseBuffer(buffer);
+		return InvalidBuffer;
+	}
+	info->block = block;
+	info->ordinal = header->ordinal;
+	info->next = header->next;
+	info->flags = header->flags;
+	info->nentries = header->number;
+	return buffer;
+}
+
+Size
+AnnNextEntry(const AnnParams *params, Page page, Size offset)
+{
+	AnnEntry   *entry = (AnnEntry *) ((char *) page + offset);
+
+	return offset + Min(AnnEntryBytes(params, entry->flags), SEG_PAGE_PAYLOAD);
+}
+
+const void *
+AnnEntryVector(Relation index, const SegmentId *index_id, const AnnParams *params, Page page,
+			   const AnnGrowingPage *info, Size offset, void *scratch)
+{
+	char	   *entry = (char *) page + offset;
+	Size		bytes = AnnVectorBytes(params);
+	Size		n = SEG_PAGE_PAYLOAD - sizeof(AnnEntry);
+	char	   *out = scratch;
+
+	if ((info->flags & ANN_GROWING_LARGE) == 0)
+		return entry + sizeof(AnnEntry);
+	memcpy(out, entry + sizeof(AnnEntry), n);
+	for (int i = 1; n < bytes; i++)
+	{
+		Size		part = Min(bytes - n, SEG_PAGE_PAYLOAD);
+		Buffer		buffer = ReadBuffer(index, info->block + i);
+		Page		rest = BufferGetPage(buffer);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (!SegPageIs(rest, SEG_PAGE_GROWING_REST, index_id) ||
+			SegPageGetHeader(rest)->number != (uint32) i)
+		{
+			UnlockReleaseBuffer(buffer);
+			return NULL;
+		}
+		memcpy(out + n, SegPageGetContents(rest), part);
+		UnlockReleaseBuffer(buffer);
+		n += part;
+	}
+	return scratch;
+}

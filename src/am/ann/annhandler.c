@@ -1,0 +1,134 @@
+/*
+ * annhandler.c
+ *		The access method's callbacks and properties, and checking operator classes.
+ */
+#include "postgres.h"
+
+#include "access/amvalidate.h"
+#include "access/htup_details.h"
+#include "am/ann/ann.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_type.h"
+#include "commands/vacuum.h"
+#include "fmgr.h"
+#include "utils/catcache.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(ann_handler);
+
+/*
+ * Phases shown by pg_stat_progress_create_index.
+ */
+static char *
+annbuildphasename(int64 phase)
+{
+	switch (phase)
+	{
+		case 1:
+			return "initializing";
+		case 2:
+			return "loading vectors";
+		case 3:
+			return "building segment";
+		case 4:
+			return "writing segment";
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * An operator class has one order-by operator and one support function, which
+ * takes and returns internal.
+ */
+static bool
+annvalidate(Oid opclassoid)
+{
+	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclassoid));
+	Form_pg_opclass opclass;
+	CatCList   *list;
+	bool		valid = true;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator class %u", opclassoid);
+	opclass = (Form_pg_opclass) GETSTRUCT(tuple);
+	name = pstrdup(NameStr(opclass->opcname));
+
+	list = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(opclass->opcfamily));
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_amop amop = (Form_pg_amop) GETSTRUCT(&list->members[i]->tuple);
+
+		if (amop->amopstrategy != ANN_STRATEGY_DISTANCE || amop->amoppurpose != AMOP_ORDER)
+		{
+			ereport(INFO,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("operator class \"%s\" of access method ann has an operator that is not its distance", name)));
+			valid = false;
+		}
+	}
+	ReleaseCatCacheList(list);
+
+	list = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(opclass->opcfamily));
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&list->members[i]->tuple);
+
+		if (proc->amprocnum != ANN_SUPPORT_TYPE ||
+			!check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID))
+		{
+			ereport(INFO,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("operator class \"%s\" of access method ann has an invalid support function", name)));
+			valid = false;
+		}
+	}
+	ReleaseCatCacheList(list);
+	ReleaseSysCache(tuple);
+	return valid;
+}
+
+Datum
+ann_handler(PG_FUNCTION_ARGS)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	am->amstrategies = ANN_STRATEGY_DISTANCE;
+	am->amsupport = ANN_SUPPORT_TYPE;
+	am->amoptsprocnum = 0;
+	am->amcanorder = false;
+	am->amcanorderbyop = true;
+	am->amcanbackward = false;
+	am->amcanunique = false;
+	am->amcanmulticol = false;
+	am->amoptionalkey = true;
+	am->amsearcharray = false;
+	am->amsearchnulls = false;
+	am->amstorage = false;
+	am->amclusterable = false;
+	am->ampredlocks = false;
+	am->amcanparallel = false;
+	am->amcaninclude = false;
+	am->amusemaintenanceworkmem = true;
+	am->amparallelvacuumoptions = VACUUM_OPTION_NO_PARALLEL;
+	am->amkeytype = InvalidOid;
+
+	am->ambuild = annbuild;
+	am->ambuildempty = annbuildempty;
+	am->aminsert = anninsert;
+	am->ambulkdelete = annbulkdelete;
+	am->amvacuumcleanup = annvacuumcleanup;
+	am->amcostestimate = anncostestimate;
+	am->amoptions = AnnParseOptions;
+	am->ambuildphasename = annbuildphasename;
+	am->amvalidate = annvalidate;
+	am->ambeginscan = annbeginscan;
+	am->amrescan = annrescan;
+	am->amgettuple = anngettuple;
+	am->amendscan = annendscan;
+
+	PG_RETURN_POINTER(am);
+}

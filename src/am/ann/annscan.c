@@ -1,0 +1,759 @@
+/*
+ * annscan.c
+ *		Ordered scans: a merge of one search per segment and one over the growing
+ *		part.
+ *
+ * A source answers in batches, nearest first; the merge returns the nearest of
+ * the sources' next hits.  Rows without a distance come last: first those of
+ * zero length under COSINE (NaN), then NULLs, as a sort would have them.
+ */
+#include "postgres.h"
+
+#include "access/relscan.h"
+#include "am/ann/ann.h"
+#include "guc.h"
+#include "index/sq8.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/*
+ * Hits asked of a source at a time: exact scans do work for each, so they are
+ * asked for few at first.
+ */
+#define SOURCE_HITS 128
+#define SOURCE_FIRST_HITS 16
+/* Bytes of raw vectors read at a time when a segment is not mapped. */
+#define BUFFERED_CHUNK (128 * 1024)
+
+AnnScanStats ann_last_scan;
+
+typedef struct AnnScanState AnnScanState;
+
+typedef struct Source
+{
+	AnnScanState *scan;
+	AnnViewSegment *segment;	/* NULL: the growing part */
+	AnnSearch  *search;			/* mapped segment */
+	AnnScan    *exact;			/* growing part, or segment without mapping */
+	AnnScratch *scratch;
+	AnnHit	   *hits;
+	int			nhits;
+	int			next;
+	bool		done;
+	int			max;			/* argument and result of the guarded call */
+	AnnStatus	status;
+} Source;
+
+typedef enum ScanPhase
+{
+	PHASE_START,
+	PHASE_HITS,					/* rows with a distance, in its order */
+	PHASE_VECTORS,				/* the same in any order: the query has no distance */
+	PHASE_ZERO,
+	PHASE_NULL,
+	PHASE_END
+} ScanPhase;
+
+struct AnnScanState
+{
+	MemoryContext context;		/* of the scan */
+	MemoryContext query_context;	/* of one rescan */
+	MemoryContextCallback callback;
+	Relation	index;
+	AnnParams	params;
+	AnnEnv		env;
+	AnnView    *view;
+	AnnGrowing *growing;
+	uint32		growing_n;		/* rows of it when the scan began */
+	uint32		growing_aside;
+	Source	   *sources;
+	int			nsources;
+	int			maxsources;
+	ScanPhase	phase;
+	bool		query_null;
+	AnnRowClass query_class;
+	const void *query;
+	char	   *vector_scratch; /* for large growing vectors */
+	float		last_distance;
+	bool		any_returned;
+	uint64		returned;
+	int			ef;
+	int			nprobe;
+	/* where an enumeration stands */
+	int			enum_source;
+	uint64		enum_row;
+	AnnScanStats stats;
+};
+
+/* ---- environment: memory of the scan's context ---- */
+
+static void *
+env_alloc(void *ctx, size_t bytes)
+{
+	char	   *p = MemoryContextAllocExtended(ctx, bytes + SEGMENT_ALIGN + sizeof(void *),
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+	char	   *aligned;
+
+	if (p == NULL)
+		return NULL;
+	aligned = (char *) TYPEALIGN(SEGMENT_ALIGN, p + sizeof(void *));
+	((void **) aligned)[-1] = p;
+	return aligned;
+}
+
+static void
+env_free(void *ctx, void *p)
+{
+	if (p != NULL)
+		pfree(((void **) p)[-1]);
+}
+
+/*
+ * Scratch memory outlives scans: a backend keeps as much as it had scans open at
+ * a time.
+ */
+#define MAX_FREE_SCRATCH 64
+
+static struct
+{
+	MemoryContext context;
+	int			nfree;
+	AnnScratch *free[MAX_FREE_SCRATCH];
+}			scratch_pool;
+
+static AnnScratch *
+take_scratch(void)
+{
+	AnnEnv		env = {0};
+	AnnScratch *scratch;
+
+	if (scratch_pool.nfree > 0)
+		return scratch_pool.free[--scratch_pool.nfree];
+	if (scratch_pool.context == NULL)
+		scratch_pool.context = AllocSetContextCreate(TopMemoryContext, "ann search scratch",
+													 ALLOCSET_DEFAULT_SIZES);
+	env.ctx = scratch_pool.context;
+	env.alloc = env_alloc;
+	env.free = env_free;
+	scratch = AnnScratchCreate(&env);
+	if (scratch == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	return scratch;
+}
+
+static void
+give_scratch(AnnScratch *scratch)
+{
+	if (scratch == NULL)
+		return;
+	if (scratch_pool.nfree < MAX_FREE_SCRATCH)
+		scratch_pool.free[scratch_pool.nfree++] = scratch;
+	else
+		AnnScratchFree(scratch);
+}
+
+/*
+ * Leave the figures of the scan for milvus.last_search().
+ */
+static void
+note_stats(AnnScanState *state)
+{
+	AnnScanStats stats = state->stats;
+
+	stats.returned = state->returned;
+	for (int i = 0; i < state->nsources; i++)
+	{
+		Source	   *source = &state->sources[i];
+		const AnnSearchStats *s = source->search != NULL ? AnnSearchGetStats(source->search)
+			: source->exact != NULL ? AnnScanGetStats(source->exact) : NULL;
+
+		if (s == NULL)
+			continue;
+		stats.code_distances += s->code_distances;
+		stats.exact_distances += s->exact_distances;
+		stats.hops += s->hops;
+		stats.excluded += s->excluded;
+		stats.batches += s->batches;
+		stats.exhaustive |= s->exhaustive;
+	}
+	ann_last_scan = stats;
+}
+
+/*
+ * End all searches of the current rescan and let go of the view.  Also the
+ * reset callback of the scan's context, which runs when the scan ends by error.
+ */
+static void
+release_sources(void *arg)
+{
+	AnnScanState *state = arg;
+
+	if (state->nsources > 0)
+		note_stats(state);
+	for (int i = 0; i < state->nsources; i++)
+	{
+		Source	   *source = &state->sources[i];
+
+		if (source->search != NULL)
+			AnnSearchEnd(source->search);
+		if (source->exact != NULL)
+			AnnScanEnd(source->exact);
+		give_scratch(source->scratch);
+		source->search = NULL;
+		source->exact = NULL;
+		source->scratch = NULL;
+	}
+	state->nsources = 0;
+	if (state->view != NULL)
+		AnnReleaseView(state->view, state->growing);
+	state->view = NULL;
+	state->growing = NULL;
+}
+
+IndexScanDesc
+annbeginscan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ann scan", ALLOCSET_DEFAULT_SIZES);
+	AnnScanState *state = MemoryContextAllocZero(context, sizeof(AnnScanState));
+
+	state->context = context;
+	state->query_context = AllocSetContextCreate(context, "ann query", ALLOCSET_DEFAULT_SIZES);
+	state->index = index;
+	state->callback.func = release_sources;
+	state->callback.arg = state;
+	MemoryContextRegisterResetCallback(context, &state->callback);
+	AnnGetParams(index, &state->params);
+	state->env.ctx = context;
+	state->env.alloc = env_alloc;
+	state->env.free = env_free;
+	scan->opaque = state;
+	return scan;
+}
+
+void
+annrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	AnnScanState *state = scan->opaque;
+
+	if (keys && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+	release_sources(state);
+	MemoryContextReset(state->query_context);
+	state->phase = PHASE_START;
+}
+
+void
+annendscan(IndexScanDesc scan)
+{
+	AnnScanState *state = scan->opaque;
+
+	/* its reset callback releases everything */
+	MemoryContextDelete(state->context);
+	scan->opaque = NULL;
+}
+
+/* ---- sources ---- */
+
+/*
+ * An I/O error on a mapping: have the file made anew by the next scan.
+ */
+static void
+mapping_failed(AnnScanState *state, Source *source)
+{
+	AnnSegmentHandle *handle = source->segment->handle;
+	SegmentCacheKey key;
+
+	/* the search may be half-way through anything: its memory goes with the scan */
+	source->search = NULL;
+	source->scratch = NULL;
+	handle->failed = true;
+	SegmentCacheKeyInit(&key, state->index, &handle->entry.id);
+	SegmentCacheDrop(&key);
+	AnnForgetView(RelationGetRelid(state->index));
+	ereport(ERROR,
+			(errcode(ERRCODE_IO_ERROR),
+			 errmsg("could not read the vector cache file of index \"%s\"",
+					RelationGetRelationName(state->index)),
+			 errdetail("The file was removed; its contents are safe in the index."),
+			 errhint("Retry the query.")));
+}
+
+static void
+guarded_begin(void *arg)
+{
+	Source	   *source = arg;
+	AnnScanState *state = source->scan;
+	AnnSearchParams params;
+
+	params.ef = state->ef;
+	params.nprobe = state->nprobe;
+	params.excluded = source->segment->marks;
+	source->search = AnnSearchBegin(&source->segment->handle->ann, state->query, &params,
+									source->scratch, &state->env);
+	if (source->search == NULL)
+		source->status = ANN_NO_MEMORY;
+	else
+		source->status = AnnSearchNext(source->search, source->hits, source->max, &source->nhits);
+}
+
+static void
+guarded_next(void *arg)
+{
+	Source	   *source = arg;
+
+	source->status = AnnSearchNext(source->search, source->hits, source->max, &source->nhits);
+}
+
+/*
+ * AnnExactDistance of the growing part: read the entry from its page; NaN when
+ * it is dead.
+ */
+static float
+growing_distance(void *arg, uint32_t row)
+{
+	AnnScanState *state = arg;
+	const AnnGrowingRow *at = &state->growing->chunks[row / ANN_GROWING_CHUNK]->rows[row % ANN_GROWING_CHUNK];
+	AnnGrowingPage info;
+	Buffer		buffer;
+	Page		page;
+	float		distance = get_float4_nan();
+	const void *data = NULL;
+	AnnEntry   *entry;
+
+	buffer = AnnGrowingOpen(state->index, &state->growing->index_id, at->block, at->ordinal,
+							BUFFER_LOCK_SHARE, &info);
+	if (BufferIsValid(buffer))
+	{
+		page = BufferGetPage(buffer);
+		entry = (AnnEntry *) ((char *) page + at->offset);
+		if (entry->flags & ANN_ENTRY_DEAD)
+		{
+			state->stats.excluded++;
+			UnlockReleaseBuffer(buffer);
+			return distance;
+		}
+		data = AnnEntryVector(state->index, &state->growing->index_id, &state->params, page, &info,
+							  at->offset, state->vector_scratch);
+		if (data != NULL)
+			distance = AnnDistance(&state->params, state->query, data);
+		UnlockReleaseBuffer(buffer);
+	}
+	if (data == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a page of index \"%s\" was reused during the scan",
+						RelationGetRelationName(state->index)),
+				 errhint("Retry the query.")));
+	return distance;
+}
+
+static void
+out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory"),
+			 errdetail("Failed to allocate memory for a vector search.")));
+}
+
+static void
+start_growing(Source *source)
+{
+	AnnScanState *state = source->scan;
+	AnnGrowing *growing = state->growing;
+	AnnStatus	status = ANN_OK;
+
+	source->exact = AnnScanBegin(&state->params, state->query, growing->mean, growing_distance,
+								 state, &state->env);
+	if (source->exact == NULL)
+		out_of_memory();
+	for (uint32 first = 0; first < state->growing_n && status == ANN_OK; first += ANN_GROWING_CHUNK)
+	{
+		AnnGrowingChunk *chunk = growing->chunks[first / ANN_GROWING_CHUNK];
+		uint32		n = Min(ANN_GROWING_CHUNK, state->growing_n - first);
+
+		if (Sq8Supports(state->params.metric))
+			status = AnnScanAddCodes(source->exact, chunk->codes, Sq8Stride(state->params.dim),
+									 chunk->meta, first, n, NULL);
+		else
+			status = AnnScanAddRaw(source->exact, chunk->codes, first, n, NULL);
+	}
+	if (status != ANN_OK)
+		out_of_memory();
+}
+
+/*
+ * AnnExactDistance of rows added by raw vectors is not asked for.
+ */
+static float
+no_distance(void *arg, uint32_t row)
+{
+	return get_float4_nan();
+}
+
+/*
+ * A segment that is not mapped: compare every row exactly, reading through the
+ * buffers.  Slower than a search, needs no memory but 8 bytes a row.
+ */
+static void
+start_buffered(Source *source)
+{
+	AnnScanState *state = source->scan;
+	AnnSegmentHandle *handle = source->segment->handle;
+	Size		bytes = AnnVectorBytes(&handle->params);
+	uint32		rows = handle->entry.rows;
+	uint32		per_chunk = Max(1, BUFFERED_CHUNK / bytes);
+	char	   *chunk = palloc(bytes * per_chunk + SEGMENT_ALIGN);
+	char	   *aligned = (char *) TYPEALIGN(SEGMENT_ALIGN, chunk);
+	const SegmentSection *raw = SegmentFindSection(&handle->header, ANN_SEC_RAW);
+	SegmentReader reader = {0};
+	AnnStatus	status = ANN_OK;
+
+	reader.rel = state->index;
+	reader.id = handle->entry.id;
+	reader.start = handle->entry.start;
+	reader.block = InvalidBlockNumber;
+	reader.strategy = GetAccessStrategy(BAS_BULKREAD);
+	source->exact = AnnScanBegin(&handle->params, state->query, NULL, no_distance, NULL, &state->env);
+	if (source->exact == NULL)
+		out_of_memory();
+	for (uint32 row = 0; row < rows && status == ANN_OK; row += per_chunk)
+	{
+		uint32		n = Min(per_chunk, rows - row);
+
+		if (!SegmentReaderRead(&reader, raw->offset + bytes * row, bytes * n, aligned))
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("a page of index \"%s\" was reused during the scan",
+							RelationGetRelationName(state->index)),
+					 errhint("Retry the query.")));
+		status = AnnScanAddRaw(source->exact, aligned, row, n, source->segment->marks);
+	}
+	SegmentReaderRelease(&reader);
+	FreeAccessStrategy(reader.strategy);
+	pfree(chunk);
+	if (status != ANN_OK)
+		out_of_memory();
+}
+
+/*
+ * Get the next batch of a source into its hits.
+ */
+static void
+refill(Source *source)
+{
+	AnnScanState *state = source->scan;
+
+	source->next = 0;
+	source->nhits = 0;
+	source->status = ANN_OK;
+	if (source->segment != NULL && source->segment->handle->map.base != NULL)
+	{
+		bool		first = source->search == NULL;
+
+		if (!SegmentGuardedCall(first ? guarded_begin : guarded_next, source))
+			mapping_failed(state, source);
+	}
+	else
+	{
+		if (source->exact == NULL)
+		{
+			if (source->segment != NULL)
+				start_buffered(source);
+			else
+				start_growing(source);
+		}
+		source->status = AnnScanNext(source->exact, source->hits, source->max, &source->nhits);
+	}
+	if (source->status == ANN_NO_MEMORY)
+		out_of_memory();
+	else if (source->status != ANN_OK)
+		elog(ERROR, "search of index \"%s\" failed with status %d",
+			 RelationGetRelationName(state->index), (int) source->status);
+	source->done = source->nhits == 0;
+	source->max = Min(SOURCE_HITS, source->max * 2);
+}
+
+static Source *
+add_source(AnnScanState *state, AnnViewSegment *segment)
+{
+	Source	   *source = &state->sources[state->nsources++];
+	AnnHit	   *hits = source->hits;
+
+	memset(source, 0, sizeof(*source));
+	source->scan = state;
+	source->segment = segment;
+	source->max = segment != NULL && segment->handle->params.type == ANN_HNSW
+		? SOURCE_HITS : SOURCE_FIRST_HITS;
+	source->hits = hits != NULL ? hits
+		: MemoryContextAlloc(state->context, sizeof(AnnHit) * SOURCE_HITS);
+	return source;
+}
+
+/*
+ * Look at the index and start all searches.
+ */
+static void
+start_scan(IndexScanDesc scan)
+{
+	AnnScanState *state = scan->opaque;
+	ScanKey		key = &scan->orderByData[0];
+	MemoryContext old;
+
+	/*
+	 * Entries of rows that are dead to everyone are removed without waiting for
+	 * scans, so an answer can only be judged by a snapshot taken before the
+	 * index was read.
+	 */
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("access method \"ann\" supports only MVCC snapshots")));
+	if (scan->numberOfOrderBys != 1)
+		elog(ERROR, "a scan of an ann index needs one ORDER BY distance");
+
+	pgstat_count_index_scan(scan->indexRelation);
+	old = MemoryContextSwitchTo(state->query_context);
+	memset(&state->stats, 0, sizeof(state->stats));
+	state->stats.index = RelationGetRelid(state->index);
+	state->ef = milvus_settings.ef;
+	state->nprobe = milvus_settings.nprobe;
+	state->returned = 0;
+	state->any_returned = false;
+	state->enum_source = 0;
+	state->enum_row = 0;
+	state->query_class = AnnClassify(state->index, &state->params, key->sk_argument,
+									 (key->sk_flags & SK_ISNULL) != 0, &state->query);
+	if (AnnRestPages(&state->params) > 0)
+		state->vector_scratch = palloc(AnnVectorBytes(&state->params));
+
+	state->view = AnnAcquireView(state->index, &state->params, &state->growing);
+	state->growing_n = state->growing->n;
+	state->growing_aside = state->growing->naside;
+	if (state->view->nsegments + 1 > state->maxsources)
+	{
+		state->maxsources = state->view->nsegments + 8;
+		state->sources = MemoryContextAllocZero(state->context, sizeof(Source) * state->maxsources);
+	}
+	state->stats.nsegments = state->view->nsegments;
+	state->stats.growing_rows = state->growing_n + state->growing_aside;
+	state->stats.ef = state->ef;
+	state->stats.nprobe = state->nprobe;
+	for (int i = 0; i < state->view->nsegments; i++)
+	{
+		AnnViewSegment *segment = &state->view->segments[i];
+		Source	   *source = add_source(state, segment);
+
+		state->stats.types |= 1u << segment->handle->params.type;
+		if (segment->handle->map.base != NULL)
+		{
+			state->stats.cached_segments++;
+			source->scratch = take_scratch();
+		}
+	}
+	add_source(state, NULL);
+
+	if (state->query_class == ANN_ROW_VECTOR)
+	{
+		for (int i = 0; i < state->nsources; i++)
+			refill(&state->sources[i]);
+		state->phase = PHASE_HITS;
+	}
+	else
+		state->phase = PHASE_VECTORS;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The item pointer of a growing row; false when the entry is dead.
+ */
+static bool
+growing_tid(AnnScanState *state, const AnnGrowingRow *at, ItemPointer tid)
+{
+	AnnGrowingPage info;
+	Buffer		buffer = AnnGrowingOpen(state->index, &state->growing->index_id, at->block, at->ordinal,
+										BUFFER_LOCK_SHARE, &info);
+	AnnEntry   *entry;
+	bool		alive;
+
+	if (!BufferIsValid(buffer))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a page of index \"%s\" was reused during the scan",
+						RelationGetRelationName(state->index)),
+				 errhint("Retry the query.")));
+	entry = (AnnEntry *) ((char *) BufferGetPage(buffer) + at->offset);
+	alive = (entry->flags & ANN_ENTRY_DEAD) == 0;
+	*tid = entry->tid;
+	UnlockReleaseBuffer(buffer);
+	return alive;
+}
+
+static inline const AnnGrowingRow *
+growing_row(const AnnGrowing *growing, uint64 row)
+{
+	return &growing->chunks[row / ANN_GROWING_CHUNK]->rows[row % ANN_GROWING_CHUNK];
+}
+
+static void
+segment_tid(AnnScanState *state, const AnnSegmentHandle *handle, uint32 row, ItemPointer tid)
+{
+	if (handle->map.base != NULL)
+		*tid = handle->tids[row];
+	else if (!AnnSegmentTid(state->index, handle, row, tid))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a page of index \"%s\" was reused during the scan",
+						RelationGetRelationName(state->index)),
+				 errhint("Retry the query.")));
+}
+
+/*
+ * The nearest hit not yet returned.
+ */
+static bool
+next_hit(AnnScanState *state, ItemPointer tid)
+{
+	for (;;)
+	{
+		Source	   *best = NULL;
+		AnnHit	   *hit;
+
+		for (int i = 0; i < state->nsources; i++)
+		{
+			Source	   *source = &state->sources[i];
+
+			if (!source->done && source->next == source->nhits)
+			{
+				CHECK_FOR_INTERRUPTS();
+				refill(source);
+			}
+			if (!source->done &&
+				(best == NULL ||
+				 source->hits[source->next].distance < best->hits[best->next].distance))
+				best = source;
+		}
+		if (best == NULL)
+			return false;
+		hit = &best->hits[best->next++];
+		if (state->any_returned && hit->distance < state->last_distance &&
+			milvus_settings.iterative_order == ITERATIVE_STRICT)
+		{
+			state->stats.dropped++;
+			continue;
+		}
+		if (best->segment != NULL)
+			segment_tid(state, best->segment->handle, hit->row, tid);
+		else if (!growing_tid(state, growing_row(state->growing, hit->row), tid))
+			continue;
+		if (!state->any_returned || hit->distance > state->last_distance)
+			state->last_distance = hit->distance;
+		state->any_returned = true;
+		return true;
+	}
+}
+
+/*
+ * The next row of a class, source by source.
+ */
+static bool
+next_of_class(AnnScanState *state, AnnRowClass class, ItemPointer tid)
+{
+	for (; state->enum_source < state->nsources; state->enum_source++, state->enum_row = 0)
+	{
+		Source	   *source = &state->sources[state->enum_source];
+
+		if (source->segment != NULL)
+		{
+			const AnnSegmentEntry *entry = &source->segment->handle->entry;
+			const uint64 *marks = source->segment->marks;
+			uint64		first = class == ANN_ROW_VECTOR ? 0
+				: class == ANN_ROW_ZERO ? entry->rows : (uint64) entry->rows + entry->zero_rows;
+			uint64		count = class == ANN_ROW_VECTOR ? entry->rows
+				: class == ANN_ROW_ZERO ? entry->zero_rows : entry->null_rows;
+
+			while (state->enum_row < count)
+			{
+				uint64		row = first + state->enum_row++;
+
+				if (marks != NULL && (marks[row / 64] >> (row % 64)) & 1)
+					continue;
+				segment_tid(state, source->segment->handle, row, tid);
+				return true;
+			}
+		}
+		else if (class == ANN_ROW_VECTOR)
+		{
+			while (state->enum_row < state->growing_n)
+				if (growing_tid(state, growing_row(state->growing, state->enum_row++), tid))
+					return true;
+		}
+		else
+		{
+			while (state->enum_row < state->growing_aside)
+			{
+				uint64		row = state->enum_row++;
+
+				if (state->growing->aside_class[row] == (uint8) class &&
+					growing_tid(state, &state->growing->aside[row], tid))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+bool
+anngettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	AnnScanState *state = scan->opaque;
+	MemoryContext old;
+	bool		found = false;
+
+	Assert(ScanDirectionIsForward(dir));
+	if (state->phase == PHASE_START)
+		start_scan(scan);
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = false;
+	if (milvus_settings.max_scan_tuples > 0 && state->returned >= (uint64) milvus_settings.max_scan_tuples)
+		state->phase = PHASE_END;
+
+	old = MemoryContextSwitchTo(state->query_context);
+	while (!found && state->phase != PHASE_END)
+	{
+		switch (state->phase)
+		{
+			case PHASE_HITS:
+				found = next_hit(state, &scan->xs_heaptid);
+				break;
+			case PHASE_VECTORS:
+				found = next_of_class(state, ANN_ROW_VECTOR, &scan->xs_heaptid);
+				break;
+			case PHASE_ZERO:
+				found = next_of_class(state, ANN_ROW_ZERO, &scan->xs_heaptid);
+				break;
+			case PHASE_NULL:
+				found = next_of_class(state, ANN_ROW_NULL, &scan->xs_heaptid);
+				break;
+			case PHASE_START:
+			case PHASE_END:
+				break;
+		}
+		if (found)
+			break;
+		state->phase = state->phase == PHASE_HITS || state->phase == PHASE_VECTORS ? PHASE_ZERO
+			: state->phase == PHASE_ZERO ? PHASE_NULL : PHASE_END;
+		state->enum_source = 0;
+		state->enum_row = 0;
+	}
+	MemoryContextSwitchTo(old);
+	if (found)
+		state->returned++;
+	return found;
+}

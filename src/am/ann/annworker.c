@@ -1,0 +1,142 @@
+/*
+ * annworker.c
+ *		Who seals a full growing part: a background worker that an inserter starts,
+ *		or the inserter itself.
+ *
+ * Insert-only tables are vacuumed too seldom to leave sealing to VACUUM.  The
+ * worker is a dynamic one, so nothing has to be preloaded; it runs at a low
+ * priority and gives way to sessions that wait for the table.
+ */
+#include "postgres.h"
+
+#include <sys/resource.h>
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "am/ann/ann.h"
+#include "catalog/index.h"
+#include "guc.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* A backend asks for a worker for the same index this often at most, in ms. */
+#define ASK_INTERVAL 500
+/* Growing rows, in multiples of the limit, at which an inserter helps itself. */
+#define FOREGROUND_FACTOR 4
+
+typedef struct WorkerArgs
+{
+	Oid			database;
+	Oid			index;
+} WorkerArgs;
+
+StaticAssertDecl(sizeof(WorkerArgs) <= BGW_EXTRALEN, "worker arguments must fit");
+
+static bool
+start_worker(Relation index)
+{
+	BackgroundWorker worker;
+	WorkerArgs	args;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "milvus");
+	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "AnnSealWorkerMain");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "milvus seal of index %u",
+			 RelationGetRelid(index));
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "milvus seal");
+	args.database = MyDatabaseId;
+	args.index = RelationGetRelid(index);
+	memcpy(worker.bgw_extra, &args, sizeof(args));
+	return RegisterDynamicBackgroundWorker(&worker, NULL);
+}
+
+void
+AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 growing_rows)
+{
+	static Oid	asked_index = InvalidOid;
+	static TimestampTz asked_at = 0;
+	uint64		limit = AnnGrowingLimit(params);
+	TimestampTz now;
+	bool		visible;
+
+	/* somebody seals, or VACUUM works on the manifest: nothing to do now */
+	if (!AnnTryLockManifest(index))
+		return;
+	AnnUnlockManifest(index);
+
+	/* a worker cannot open what our transaction made */
+	visible = index->rd_createSubid == InvalidSubTransactionId &&
+		heap->rd_createSubid == InvalidSubTransactionId &&
+		index->rd_rel->relpersistence != RELPERSISTENCE_TEMP;
+	if (visible && milvus_settings.background_seal && growing_rows < limit * FOREGROUND_FACTOR)
+	{
+		now = GetCurrentTimestamp();
+		if (asked_index == RelationGetRelid(index) &&
+			!TimestampDifferenceExceeds(asked_at, now, ASK_INTERVAL))
+			return;
+		asked_index = RelationGetRelid(index);
+		asked_at = now;
+		if (start_worker(index))
+			return;
+	}
+	(void) AnnSeal(index, heap, ANN_SEAL_GROWING, false);
+}
+
+void
+AnnSealWorkerMain(Datum arg)
+{
+	WorkerArgs	args;
+	Oid			heapid;
+	Relation	heap;
+	Relation	index;
+
+	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	/* searches come first */
+	(void) setpriority(PRIO_PROCESS, 0, 15);
+
+	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, "sealing vector index segments");
+
+	/* whoever holds a stronger lock is about to change or drop it: not now */
+	heapid = IndexGetRelation(args.index, true);
+	if (OidIsValid(heapid) && ConditionalLockRelationOid(heapid, RowExclusiveLock))
+	{
+		heap = try_table_open(heapid, NoLock);
+		if (heap != NULL && ConditionalLockRelationOid(args.index, RowExclusiveLock))
+		{
+			index = try_relation_open(args.index, NoLock);
+			if (index != NULL && index->rd_rel->relkind == RELKIND_INDEX)
+			{
+				AnnYieldTo(heap);
+				(void) AnnSeal(index, heap, ANN_SEAL_GROWING, false);
+				AnnYieldTo(NULL);
+			}
+			if (index != NULL)
+				relation_close(index, NoLock);
+		}
+		if (heap != NULL)
+			table_close(heap, NoLock);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	proc_exit(0);
+}

@@ -1,0 +1,79 @@
+/*
+ * compat.h
+ *		Everything that differs between the PostgreSQL versions we build on
+ *		(15 to 18).  Included after postgres.h; nothing else tests PG_VERSION_NUM.
+ */
+#ifndef MILVUS_COMPAT_H
+#define MILVUS_COMPAT_H
+
+#include "access/nbtxlog.h"
+#include "access/xlog.h"
+#include "access/xloginsert.h"
+#include "catalog/pg_class.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/rel.h"
+
+#if PG_VERSION_NUM < 150000
+#error "milvus needs PostgreSQL 15 or later"
+#endif
+
+/* A relation's physical identity: tablespace, database, file number. */
+#if PG_VERSION_NUM >= 160000
+#define RelationLocatorSpace(rel) ((rel)->rd_locator.spcOid)
+#define RelationLocatorDatabase(rel) ((rel)->rd_locator.dbOid)
+#define RelationLocatorNumber(rel) ((rel)->rd_locator.relNumber)
+#else
+#define RelationLocatorSpace(rel) ((rel)->rd_node.spcNode)
+#define RelationLocatorDatabase(rel) ((rel)->rd_node.dbNode)
+#define RelationLocatorNumber(rel) ((rel)->rd_node.relNode)
+#define RelidByRelfilenumber RelidByRelfilenode
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define MilvusVacuumDelayPoint() vacuum_delay_point(false)
+#else
+#define MilvusVacuumDelayPoint() vacuum_delay_point()
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define MilvusOwnsRelation(relid) object_ownercheck(RelationRelationId, relid, GetUserId())
+#else
+#define MilvusOwnsRelation(relid) pg_class_ownercheck(relid, GetUserId())
+#endif
+
+/* Besides an infinite cost: 18 compares disabled nodes before costs. */
+#if PG_VERSION_NUM >= 180000
+#define MilvusDisablePath(indexpath) ((indexpath)->path.disabled_nodes = 2)
+#else
+#define MilvusDisablePath(indexpath) ((void) 0)
+#endif
+
+/*
+ * Tell standbys that pages dropped at `dropped` are about to be overwritten, so
+ * that queries which may still read them are cancelled first.  nbtree's own
+ * record: its redo does nothing but resolve that conflict.
+ */
+static inline void
+MilvusLogPageReuse(Relation index, Relation heap, BlockNumber block, FullTransactionId dropped)
+{
+	xl_btree_reuse_page record;
+
+	memset(&record, 0, sizeof(record));
+#if PG_VERSION_NUM >= 160000
+	record.locator = index->rd_locator;
+	record.block = block;
+	record.snapshotConflictHorizon = dropped;
+	record.isCatalogRel = heap != NULL && RelationIsAccessibleInLogicalDecoding(heap);
+#else
+	record.node = index->rd_node;
+	record.block = block;
+	record.latestRemovedFullXid = dropped;
+#endif
+	XLogBeginInsert();
+	XLogRegisterData((char *) &record, SizeOfBtreeReusePage);
+	XLogInsert(RM_BTREE_ID, XLOG_BTREE_REUSE_PAGE);
+}
+
+#endif							/* MILVUS_COMPAT_H */

@@ -1,0 +1,140 @@
+/*
+ * guc.c
+ *		Definition of every setting, with range, unit and description.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "guc.h"
+#include "kernels/kernels.h"
+#include "storage/lock.h"
+#include "storage/lmgr.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+MilvusSettings milvus_settings;
+
+static const struct config_enum_entry iterative_order_options[] = {
+	{"strict", ITERATIVE_STRICT, false},
+	{"relaxed", ITERATIVE_RELAXED, false},
+	{NULL, 0, false}
+};
+
+/*
+ * milvus.simd takes "auto" or the name of a kernel table that this CPU runs.
+ */
+static bool
+check_simd(char **newval, void **extra, GucSource source)
+{
+	if (strcmp(*newval, "auto") == 0)
+		return true;
+	for (int i = 0; KernelsTable(i) != NULL; i++)
+	{
+		if (strcmp(*newval, KernelsTable(i)->name) != 0)
+			continue;
+		if (KernelsUsable(KernelsTable(i)))
+			return true;
+		GUC_check_errdetail("This CPU cannot run the \"%s\" kernels.", *newval);
+		return false;
+	}
+	GUC_check_errhint("Use \"auto\", \"portable\", \"avx2\", \"avx512\" or \"neon\".");
+	return false;
+}
+
+static void
+assign_simd(const char *newval, void *extra)
+{
+	KernelsSelect(newval);
+}
+
+/* Show the table in use rather than the word "auto". */
+static const char *
+show_simd(void)
+{
+	return kernels->name;
+}
+
+void
+MilvusDefineSettings(void)
+{
+	DefineCustomIntVariable("milvus.ef",
+							"Length of the candidate list of an HNSW search.",
+							"Larger values give better recall and slower searches.",
+							&milvus_settings.ef, 64, 1, 65536,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.nprobe",
+							"Number of lists an IVF search looks at first.",
+							"Larger values give better recall and slower searches.",
+							&milvus_settings.nprobe, 8, 1, 65536,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("milvus.iterative_order",
+							 "What happens to a row found late that is nearer than one already returned.",
+							 "\"strict\" drops it, \"relaxed\" returns it out of order.",
+							 &milvus_settings.iterative_order, ITERATIVE_STRICT,
+							 iterative_order_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.max_scan_tuples",
+							"Number of rows after which a vector index scan ends.",
+							"0 sets no bound.",
+							&milvus_settings.max_scan_tuples, 0, 0, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.cache_size",
+							"Disk space for the query form of index segments.",
+							"The least recently used files are removed first; 0 turns the cache off, "
+							"-1 sets no bound.",
+							&milvus_settings.cache_size, -1, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.growing_rows",
+							"Number of rows at which the growing part of an index is sealed.",
+							"0 chooses by the dimension, so that a scan of the growing part stays short.",
+							&milvus_settings.growing_rows, 0, 0, 10000000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.background_seal",
+							 "Starts a background worker to seal a full growing part.",
+							 "When off, or when no worker can be had, the inserting backend seals it.",
+							 &milvus_settings.background_seal, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("milvus.simd",
+							   "Instruction set of the distance kernels.",
+							   "\"auto\" takes the best one this CPU has.",
+							   &milvus_settings.simd, "auto",
+							   PGC_USERSET, 0, check_simd, assign_simd, show_simd);
+	DefineCustomStringVariable("milvus.debug_point",
+							   "Stops the process at a named step (for tests).",
+							   NULL,
+							   &milvus_settings.debug_point, "",
+							   PGC_SUSET, GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("milvus");
+}
+
+void
+MilvusDebugPoint(const char *name)
+{
+	const char *setting = milvus_settings.debug_point;
+	size_t		len = strlen(name);
+
+	if (strncmp(setting, name, len) != 0)
+		return;
+	if (setting[len] == '\0')
+	{
+		elog(LOG, "stopping at debug point \"%s\"", name);
+		kill(getpid(), SIGKILL);
+		pg_usleep(10000000);
+	}
+	else if (strcmp(setting + len, ":error") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("stopped at debug point \"%s\"", name)));
+	else if (strcmp(setting + len, ":wait") == 0)
+	{
+		LOCKTAG		tag;
+
+		elog(LOG, "waiting at debug point \"%s\"", name);
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 19530, 2);
+		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		LockRelease(&tag, ExclusiveLock, false);
+	}
+}

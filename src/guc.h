@@ -1,0 +1,44 @@
+/*
+ * guc.h
+ *		Settings of the extension; see guc.c for ranges and meanings.
+ */
+#ifndef MILVUS_GUC_H
+#define MILVUS_GUC_H
+
+typedef enum IterativeOrder
+{
+	ITERATIVE_STRICT,
+	ITERATIVE_RELAXED
+} IterativeOrder;
+
+typedef struct MilvusSettings
+{
+	int			ef;				/* milvus.ef */
+	int			nprobe;			/* milvus.nprobe */
+	int			iterative_order;	/* milvus.iterative_order */
+	int			max_scan_tuples;	/* milvus.max_scan_tuples; 0: no bound */
+	int			cache_size;		/* milvus.cache_size, MB; 0: no cache; -1: no bound */
+	int			growing_rows;	/* milvus.growing_rows; 0: by dimension */
+	bool		background_seal;	/* milvus.background_seal */
+	char	   *simd;			/* milvus.simd */
+	char	   *debug_point;	/* milvus.debug_point */
+} MilvusSettings;
+
+extern MilvusSettings milvus_settings;
+
+extern void MilvusDefineSettings(void);
+
+/*
+ * A named step at which tests stop the process: `milvus.debug_point = 'name'`
+ * kills it with SIGKILL there, 'name:error' raises an ERROR, 'name:wait' waits
+ * until an advisory lock (0, 19530) can be had.  Never 'wait' where a buffer
+ * lock is held.
+ */
+#define MILVUS_DEBUG_POINT(name) \
+	do { \
+		if (unlikely(milvus_settings.debug_point[0] != '\0')) \
+			MilvusDebugPoint(name); \
+	} while (0)
+extern void MilvusDebugPoint(const char *name);
+
+#endif							/* MILVUS_GUC_H */

@@ -1,0 +1,110 @@
+/*
+ * kernels.h
+ *		Distance kernels, one table of functions an instruction set.
+ *
+ * Nothing here knows PostgreSQL.  The table is chosen once when the library is
+ * loaded (KernelsInit) and may be lowered by name (KernelsSelect); callers go
+ * through the global pointer `kernels`.  All pointers may be unaligned unless
+ * said otherwise.  `dim` counts elements, `stride` counts elements of the array
+ * it belongs to.  Sums of float kernels are accumulated in float32 in an order
+ * that differs between instruction sets; integer kernels are exact and equal on
+ * all of them.
+ *
+ * Within one table, for vectors of one dim and on any machine, these hold bit for
+ * bit: l2sq_f32_many is l2sq_f32 and ip_f32_many is ip_f32 of each row; the sums of
+ * a cosine kernel are those of the ip kernel; exchanging a and b changes nothing;
+ * the l2sq and l1 of a finite vector and itself are zero.  So a norm or a distance
+ * may be computed by either and kept.
+ */
+#ifndef MILVUS_KERNELS_H
+#define MILVUS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Code rows of the 8-bit kernels are padded to this many bytes with SQ8_ZERO. */
+#define SQ8_PAD 64
+#define SQ8_ZERO 128
+
+typedef struct VectorKernels
+{
+	const char *name;			/* "portable", "avx2", "avx512", "neon", "neon_dot" */
+
+	/* float32, one to one */
+	float		(*l2sq_f32) (const float *a, const float *b, size_t dim);
+	float		(*ip_f32) (const float *a, const float *b, size_t dim);
+	float		(*l1_f32) (const float *a, const float *b, size_t dim);
+	/* *ab = a.b, *aa = a.a, *bb = b.b in one pass */
+	void		(*cosine_f32) (const float *a, const float *b, size_t dim,
+							   float *ab, float *aa, float *bb);
+
+	/* float16 (IEEE 754 binary16 bits), accumulated in float32 */
+	float		(*l2sq_f16) (const uint16_t *a, const uint16_t *b, size_t dim);
+	float		(*ip_f16) (const uint16_t *a, const uint16_t *b, size_t dim);
+	float		(*l1_f16) (const uint16_t *a, const uint16_t *b, size_t dim);
+	void		(*cosine_f16) (const uint16_t *a, const uint16_t *b, size_t dim,
+							   float *ab, float *aa, float *bb);
+	void		(*f16_to_f32) (const uint16_t *src, float *dst, size_t n);
+	/* round to nearest even; overflow gives infinity, which callers check */
+	void		(*f32_to_f16) (const float *src, uint16_t *dst, size_t n);
+
+	/* float32, one query to n rows of base (row i at base + i * stride) */
+	void		(*l2sq_f32_many) (const float *q, const float *base, size_t stride,
+								  size_t n, size_t dim, float *out);
+	void		(*ip_f32_many) (const float *q, const float *base, size_t stride,
+								size_t n, size_t dim, float *out);
+
+	/*
+	 * 8-bit codes: a row is unsigned (value + 128), a query is signed.  len is
+	 * the padded length, a multiple of SQ8_PAD; code rows and query are 64-byte
+	 * aligned.  Result: sum of code[i] * q[i] with code unsigned (the caller
+	 * subtracts 128 * sum(q)).
+	 */
+	int32_t		(*sq8_dot) (const uint8_t *code, const int8_t *q, size_t len);
+	/* n rows one after the other, stride bytes apart */
+	void		(*sq8_dot_seq) (const uint8_t *codes, size_t stride, size_t n,
+								const int8_t *q, size_t len, int32_t *out);
+	/* n rows given by number, in any order, repeated or not; prefetches ahead */
+	void		(*sq8_dot_gather) (const uint8_t *codes, size_t stride,
+								   const uint32_t *rows, size_t n,
+								   const int8_t *q, size_t len, int32_t *out);
+	/* two code rows: sum of x[i] * (y[i] - 128) */
+	int32_t		(*sq8_dot_codes) (const uint8_t *x, const uint8_t *y, size_t len);
+} VectorKernels;
+
+/* The chosen table; the portable one until KernelsInit() was called. */
+extern const VectorKernels *kernels;
+
+/*
+ * Choose the best table this CPU runs.  Idempotent: a second call does not undo a
+ * KernelsSelect().
+ */
+extern void KernelsInit(void);
+
+/*
+ * Choose by name ("auto" is the best one).  Returns false, changing nothing, if
+ * the name is unknown or this CPU cannot run it.
+ */
+extern bool KernelsSelect(const char *name);
+
+/* The i-th table compiled in, portable first; NULL past the end. */
+extern const VectorKernels *KernelsTable(int i);
+/* Whether this CPU can run a table. */
+extern bool KernelsUsable(const VectorKernels *table);
+
+/*
+ * C (m x n, row-major, ldc) = A (m x k, lda) . B (n x k, ldb) transposed.
+ * OpenBLAS when it can be loaded, held to one thread and to a core type that
+ * fits this CPU; otherwise, and before GemmInit(), blocked calls of ip_f32_many.
+ * C must not overlap A or B.  Callable from several threads after GemmInit(),
+ * which itself changes the environment for a moment and so belongs before the
+ * first thread; its further calls do nothing.
+ */
+extern void GemmInit(void);
+extern void GemmNT(size_t m, size_t n, size_t k, const float *a, size_t lda,
+				   const float *b, size_t ldb, float *c, size_t ldc);
+/* "openblas 0.3.21 SkylakeX" or "built-in" */
+extern const char *GemmName(void);
+
+#endif							/* MILVUS_KERNELS_H */

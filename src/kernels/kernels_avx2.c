@@ -1,0 +1,234 @@
+/*
+ * kernels_avx2.c
+ *		AVX2 with FMA and F16C: 8 floats or 32 codes a register.
+ *
+ * VPMADDUBSW is not used for the codes: two products of 255 * 128 do not fit its
+ * saturating int16.  Even and odd bytes are widened to int16 in place instead and
+ * go through VPMADDWD, which is exact; four rows share the widened query.
+ */
+#include "kernels/kernels_internal.h"
+
+#if KERNELS_X86
+
+#include <immintrin.h>
+#include <string.h>
+
+#define KT_TABLE KernelsAvx2
+#define KT_NAME "avx2"
+#define KT_TARGET __attribute__((target("avx2,fma,f16c")))
+#define KT_ROWS 2
+#define KT_LANES 8
+#define PRIMITIVE KERNELS_INLINE KT_TARGET
+
+typedef __m256 Vec;
+
+/* Eight set words, then eight clear ones: loaded from 8 - n on, a mask of n lanes. */
+static const int32_t lane_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+/* The mask of the first n < 8 lanes. */
+PRIMITIVE __m256i
+first_lanes(size_t n)
+{
+	return _mm256_loadu_si256((const __m256i *) (lane_masks + 8 - n));
+}
+
+PRIMITIVE Vec
+vec_zero(void)
+{
+	return _mm256_setzero_ps();
+}
+
+PRIMITIVE Vec
+vec_load_f32(const float *p)
+{
+	return _mm256_loadu_ps(p);
+}
+
+PRIMITIVE Vec
+vec_part_f32(const float *p, size_t n)
+{
+	return _mm256_maskload_ps(p, first_lanes(n));
+}
+
+PRIMITIVE Vec
+vec_load_f16(const uint16_t *p)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) p));
+}
+
+PRIMITIVE Vec
+vec_part_f16(const uint16_t *p, size_t n)
+{
+	uint16_t	part[KT_LANES] = {0};
+
+	memcpy(part, p, n * sizeof(uint16_t));
+	return vec_load_f16(part);
+}
+
+PRIMITIVE void
+vec_store_f32(float *p, Vec v)
+{
+	_mm256_storeu_ps(p, v);
+}
+
+PRIMITIVE void
+vec_store_part_f32(float *p, Vec v, size_t n)
+{
+	_mm256_maskstore_ps(p, first_lanes(n), v);
+}
+
+PRIMITIVE void
+vec_store_f16(uint16_t *p, Vec v)
+{
+	_mm_storeu_si128((__m128i *) p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+PRIMITIVE void
+vec_store_part_f16(uint16_t *p, Vec v, size_t n)
+{
+	uint16_t	part[KT_LANES];
+
+	vec_store_f16(part, v);
+	memcpy(p, part, n * sizeof(uint16_t));
+}
+
+PRIMITIVE Vec
+vec_add(Vec a, Vec b)
+{
+	return _mm256_add_ps(a, b);
+}
+
+PRIMITIVE Vec
+vec_sub(Vec a, Vec b)
+{
+	return _mm256_sub_ps(a, b);
+}
+
+PRIMITIVE Vec
+vec_abs(Vec a)
+{
+	return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+PRIMITIVE Vec
+vec_fma(Vec a, Vec b, Vec c)
+{
+	return _mm256_fmadd_ps(a, b, c);
+}
+
+/* In each 128-bit lane (x0 + x2) + (x1 + x3), then the two lanes. */
+PRIMITIVE float
+vec_sum(Vec v)
+{
+	v = _mm256_add_ps(v, _mm256_permute_ps(v, _MM_SHUFFLE(1, 0, 3, 2)));
+	v = _mm256_add_ps(v, _mm256_permute_ps(v, _MM_SHUFFLE(2, 3, 0, 1)));
+	return _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
+}
+
+PRIMITIVE void
+vec_sum4(Vec a, Vec b, Vec c, Vec d, float *out)
+{
+	out[0] = vec_sum(a);
+	out[1] = vec_sum(b);
+	out[2] = vec_sum(c);
+	out[3] = vec_sum(d);
+}
+
+/* 32 signed bytes as int16, those at even and at odd places. */
+typedef struct Wide
+{
+	__m256i		even;
+	__m256i		odd;
+} Wide;
+
+PRIMITIVE Wide
+widen_signed(__m256i v)
+{
+	return (Wide) {_mm256_srai_epi16(_mm256_slli_epi16(v, 8), 8), _mm256_srai_epi16(v, 8)};
+}
+
+/* sum plus the products of 32 codes with 32 widened signed bytes. */
+PRIMITIVE __m256i
+add_products(__m256i sum, const uint8_t *code, Wide q)
+{
+	__m256i		c = _mm256_loadu_si256((const __m256i *) code);
+	__m256i		even = _mm256_and_si256(c, _mm256_set1_epi16(0x00ff));
+	__m256i		odd = _mm256_srli_epi16(c, 8);
+
+	sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, q.even));
+	return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, q.odd));
+}
+
+/* Sum of eight int32. */
+PRIMITIVE int32_t
+sum_epi32(__m256i v)
+{
+	__m128i		s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+
+	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(1, 0, 3, 2)));
+	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(2, 3, 0, 1)));
+	return _mm_cvtsi128_si32(s);
+}
+
+/*
+ * Sum of code[i] times the signed byte that signed_bytes[i] is once `turn` is
+ * XORed to it.
+ */
+PRIMITIVE int32_t
+dot_bytes(const uint8_t *code, const void *signed_bytes, __m256i turn, size_t len)
+{
+	const char *p = signed_bytes;
+	__m256i		s0 = _mm256_setzero_si256();
+	__m256i		s1 = s0;
+
+	for (size_t i = 0; i < len; i += 64)
+	{
+		__m256i		y0 = _mm256_loadu_si256((const __m256i *) (p + i));
+		__m256i		y1 = _mm256_loadu_si256((const __m256i *) (p + i + 32));
+
+		s0 = add_products(s0, code + i, widen_signed(_mm256_xor_si256(y0, turn)));
+		s1 = add_products(s1, code + i + 32, widen_signed(_mm256_xor_si256(y1, turn)));
+	}
+	return sum_epi32(_mm256_add_epi32(s0, s1));
+}
+
+PRIMITIVE int32_t
+sq8_row(const uint8_t *code, const int8_t *q, size_t len)
+{
+	return dot_bytes(code, q, _mm256_setzero_si256(), len);
+}
+
+/* y - 128 as a signed byte is y with its highest bit turned. */
+PRIMITIVE int32_t
+sq8_codes(const uint8_t *x, const uint8_t *y, size_t len)
+{
+	return dot_bytes(x, y, _mm256_set1_epi8((char) SQ8_ZERO), len);
+}
+
+PRIMITIVE void
+sq8_rows4(const uint8_t *r0, const uint8_t *r1, const uint8_t *r2, const uint8_t *r3,
+		  const int8_t *q, size_t len, int32_t *out)
+{
+	__m256i		a = _mm256_setzero_si256();
+	__m256i		b = a;
+	__m256i		c = a;
+	__m256i		d = a;
+	__m256i		sums;
+
+	for (size_t i = 0; i < len; i += 32)
+	{
+		Wide		w = widen_signed(_mm256_loadu_si256((const __m256i *) (q + i)));
+
+		a = add_products(a, r0 + i, w);
+		b = add_products(b, r1 + i, w);
+		c = add_products(c, r2 + i, w);
+		d = add_products(d, r3 + i, w);
+	}
+	sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(sums),
+													_mm256_extracti128_si256(sums, 1)));
+}
+
+#include "kernels/kernels_template.h"
+
+#endif							/* KERNELS_X86 */

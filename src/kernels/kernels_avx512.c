@@ -1,0 +1,214 @@
+/*
+ * kernels_avx512.c
+ *		AVX-512 (F, BW, VL, DQ) with VNNI: 16 floats or 64 codes a register.
+ *
+ * VPDPBUSD multiplies unsigned by signed bytes and adds groups of four products
+ * to an int32 without saturating, which is what the form of the codes was chosen
+ * for.  Tails are masked loads: no element past the end is touched.
+ */
+#include "kernels/kernels_internal.h"
+
+#if KERNELS_X86
+
+#include <immintrin.h>
+
+#define KT_TABLE KernelsAvx512
+#define KT_NAME "avx512"
+#define KT_TARGET \
+	__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")))
+#define KT_ROWS 4
+#define KT_LANES 16
+#define PRIMITIVE KERNELS_INLINE KT_TARGET
+
+typedef __m512 Vec;
+
+/* The mask of the first n < 16 lanes. */
+#define FIRST_LANES(n) ((__mmask16) ((1u << (n)) - 1))
+
+PRIMITIVE Vec
+vec_zero(void)
+{
+	return _mm512_setzero_ps();
+}
+
+PRIMITIVE Vec
+vec_load_f32(const float *p)
+{
+	return _mm512_loadu_ps(p);
+}
+
+PRIMITIVE Vec
+vec_part_f32(const float *p, size_t n)
+{
+	return _mm512_maskz_loadu_ps(FIRST_LANES(n), p);
+}
+
+PRIMITIVE Vec
+vec_load_f16(const uint16_t *p)
+{
+	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) p));
+}
+
+PRIMITIVE Vec
+vec_part_f16(const uint16_t *p, size_t n)
+{
+	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(FIRST_LANES(n), p));
+}
+
+PRIMITIVE void
+vec_store_f32(float *p, Vec v)
+{
+	_mm512_storeu_ps(p, v);
+}
+
+PRIMITIVE void
+vec_store_part_f32(float *p, Vec v, size_t n)
+{
+	_mm512_mask_storeu_ps(p, FIRST_LANES(n), v);
+}
+
+PRIMITIVE void
+vec_store_f16(uint16_t *p, Vec v)
+{
+	_mm256_storeu_si256((__m256i *) p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+PRIMITIVE void
+vec_store_part_f16(uint16_t *p, Vec v, size_t n)
+{
+	_mm256_mask_storeu_epi16(p, FIRST_LANES(n), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+PRIMITIVE Vec
+vec_add(Vec a, Vec b)
+{
+	return _mm512_add_ps(a, b);
+}
+
+PRIMITIVE Vec
+vec_sub(Vec a, Vec b)
+{
+	return _mm512_sub_ps(a, b);
+}
+
+PRIMITIVE Vec
+vec_abs(Vec a)
+{
+	return _mm512_abs_ps(a);
+}
+
+PRIMITIVE Vec
+vec_fma(Vec a, Vec b, Vec c)
+{
+	return _mm512_fmadd_ps(a, b, c);
+}
+
+/*
+ * In each 128-bit lane (x0 + x2) + (x1 + x3), then lanes 0 + 2 and 1 + 3, then
+ * those two: the order that vec_sum4's transposition leads to.
+ */
+PRIMITIVE float
+vec_sum(Vec v)
+{
+	__m256		half;
+
+	v = _mm512_add_ps(v, _mm512_permute_ps(v, _MM_SHUFFLE(1, 0, 3, 2)));
+	v = _mm512_add_ps(v, _mm512_permute_ps(v, _MM_SHUFFLE(2, 3, 0, 1)));
+	half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+	return _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(half),
+									_mm256_extractf128_ps(half, 1)));
+}
+
+PRIMITIVE void
+vec_sum4(Vec a, Vec b, Vec c, Vec d, float *out)
+{
+	__m512		ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+	__m512		cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+	__m512		abcd = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, _MM_SHUFFLE(1, 0, 1, 0)),
+									 _mm512_shuffle_ps(ab, cd, _MM_SHUFFLE(3, 2, 3, 2)));
+	__m256		half = _mm256_add_ps(_mm512_castps512_ps256(abcd),
+									 _mm512_extractf32x8_ps(abcd, 1));
+
+	_mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(half),
+								  _mm256_extractf128_ps(half, 1)));
+}
+
+/* 64 bytes; rows are aligned, but the instruction costs nothing if they were not. */
+PRIMITIVE __m512i
+load_bytes(const void *p)
+{
+	return _mm512_loadu_si512(p);
+}
+
+PRIMITIVE int32_t
+sq8_row(const uint8_t *code, const int8_t *q, size_t len)
+{
+	__m512i		s0 = _mm512_setzero_si512();
+	__m512i		s1 = s0;
+	size_t		i = 0;
+
+	for (; i + 128 <= len; i += 128)
+	{
+		s0 = _mm512_dpbusd_epi32(s0, load_bytes(code + i), load_bytes(q + i));
+		s1 = _mm512_dpbusd_epi32(s1, load_bytes(code + i + 64), load_bytes(q + i + 64));
+	}
+	if (i < len)
+		s0 = _mm512_dpbusd_epi32(s0, load_bytes(code + i), load_bytes(q + i));
+	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+}
+
+PRIMITIVE void
+sq8_rows4(const uint8_t *r0, const uint8_t *r1, const uint8_t *r2, const uint8_t *r3,
+		  const int8_t *q, size_t len, int32_t *out)
+{
+	__m512i		a = _mm512_setzero_si512();
+	__m512i		b = a;
+	__m512i		c = a;
+	__m512i		d = a;
+	__m512i		ab,
+				cd;
+	__m256i		half;
+
+	for (size_t i = 0; i < len; i += 64)
+	{
+		__m512i		qv = load_bytes(q + i);
+
+		a = _mm512_dpbusd_epi32(a, load_bytes(r0 + i), qv);
+		b = _mm512_dpbusd_epi32(b, load_bytes(r1 + i), qv);
+		c = _mm512_dpbusd_epi32(c, load_bytes(r2 + i), qv);
+		d = _mm512_dpbusd_epi32(d, load_bytes(r3 + i), qv);
+	}
+
+	ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+	cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+	ab = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+	half = _mm256_add_epi32(_mm512_castsi512_si256(ab), _mm512_extracti64x4_epi64(ab, 1));
+	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(half),
+													_mm256_extracti128_si256(half, 1)));
+}
+
+/* y - 128 as a signed byte is y with its highest bit turned. */
+PRIMITIVE int32_t
+sq8_codes(const uint8_t *x, const uint8_t *y, size_t len)
+{
+	const __m512i turn = _mm512_set1_epi8((char) SQ8_ZERO);
+	__m512i		s0 = _mm512_setzero_si512();
+	__m512i		s1 = s0;
+	size_t		i = 0;
+
+	for (; i + 128 <= len; i += 128)
+	{
+		s0 = _mm512_dpbusd_epi32(s0, load_bytes(x + i),
+								 _mm512_xor_si512(load_bytes(y + i), turn));
+		s1 = _mm512_dpbusd_epi32(s1, load_bytes(x + i + 64),
+								 _mm512_xor_si512(load_bytes(y + i + 64), turn));
+	}
+	if (i < len)
+		s0 = _mm512_dpbusd_epi32(s0, load_bytes(x + i),
+								 _mm512_xor_si512(load_bytes(y + i), turn));
+	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+}
+
+#include "kernels/kernels_template.h"
+
+#endif							/* KERNELS_X86 */

@@ -1,0 +1,22 @@
+/*
+ * milvus.c
+ *		Entry point of the shared library.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "guc.h"
+#include "kernels/kernels.h"
+#include "am/ann/ann.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	KernelsInit();
+	MilvusDefineSettings();
+	AnnDefineOptions();
+}

@@ -1,0 +1,178 @@
+/*
+ * segment.h
+ *		Segments: immutable sets of named byte arrays ("sections"), durable in the
+ *		pages of a relation, and their query form in a mapped cache file.
+ *
+ * The layer does not know what the sections mean.  Durable form: one extent of
+ * contiguous blocks,
+ *
+ *	  [header page][data pages ...][mark pages ...]
+ *
+ * where the data pages' contents, joined, are the sections one after the other
+ * at 64-byte aligned offsets, and the mark pages hold one bit a row, set when
+ * the row's table tuple is dead.  Only mark pages change after publishing.
+ */
+#ifndef MILVUS_SEGMENT_H
+#define MILVUS_SEGMENT_H
+
+#include "segment/page.h"
+#include "port/pg_crc32c.h"
+
+#define SEGMENT_MAGIC 0x4d4c5653	/* "MLVS" */
+#define SEGMENT_VERSION 1
+#define SEGMENT_MAX_SECTIONS 24
+#define SEGMENT_PARAMS_LEN 64
+#define SEGMENT_ALIGN 64
+
+typedef struct SegmentSection
+{
+	uint32		id;
+	pg_crc32c	crc;			/* of the section's bytes */
+	uint64		offset;			/* in the joined contents of the data pages */
+	uint64		bytes;
+} SegmentSection;
+
+/* Contents of the header page. */
+typedef struct SegmentHeader
+{
+	uint32		magic;
+	uint32		version;
+	SegmentId	id;
+	uint8		params[SEGMENT_PARAMS_LEN]; /* the caller's */
+	uint64		rows;			/* rows that have a mark bit */
+	int64		created;		/* TimestampTz */
+	uint32		data_pages;
+	uint32		mark_pages;
+	uint32		nsections;
+	uint32		reserved;
+	SegmentSection sections[SEGMENT_MAX_SECTIONS];
+	pg_crc32c	crc;			/* of all before */
+} SegmentHeader;
+
+/* Rows whose marks one mark page holds. */
+#define SEGMENT_MARKS_PER_PAGE (SEG_PAGE_PAYLOAD * 8)
+
+/* ---- writer.c ---- */
+
+/*
+ * Give the sections of `header` their offsets and compute page counts from
+ * nsections, sections[].id/.bytes and rows.  Returns the blocks of the extent.
+ */
+extern BlockNumber SegmentPlan(SegmentHeader *header);
+
+typedef struct SegmentWriter SegmentWriter;
+
+/*
+ * Write a planned segment into the blocks start.. of an extent that nobody else
+ * reads yet: SegmentWriterAppend in the order of the sections, exactly their
+ * bytes, then Finish, which logs everything.  marks: bits of the rows that are
+ * dead already, or NULL.
+ */
+extern SegmentWriter *SegmentWriterBegin(Relation rel, const SegmentHeader *header, BlockNumber start);
+extern void SegmentWriterAppend(SegmentWriter *writer, const void *data, Size bytes);
+extern void SegmentWriterFinish(SegmentWriter *writer, const uint64 *marks);
+
+/* ---- reader.c ---- */
+
+typedef struct SegmentReader
+{
+	Relation	rel;
+	SegmentId	id;
+	BlockNumber start;
+	BufferAccessStrategy strategy;
+	Buffer		buffer;			/* pinned and share-locked, or InvalidBuffer */
+	BlockNumber block;
+} SegmentReader;
+
+/*
+ * Read through the buffer manager.  All return false when a page is not (any
+ * longer) this segment's: the caller looks at the manifest again.
+ */
+extern bool SegmentReaderOpen(SegmentReader *reader, Relation rel, const SegmentId *id,
+							  BlockNumber start, SegmentHeader *header);
+extern bool SegmentReaderRead(SegmentReader *reader, uint64 offset, Size bytes, void *dst);
+/* Let go of the page held between reads. */
+extern void SegmentReaderRelease(SegmentReader *reader);
+extern const SegmentSection *SegmentFindSection(const SegmentHeader *header, uint32 id);
+/* OR the segment's marks into bits (SEGMENT_MARK_WORDS(rows) words); counts them. */
+extern bool SegmentReadMarks(Relation rel, const SegmentId *id, BlockNumber start,
+							 const SegmentHeader *header, uint64 *bits, uint64 *count);
+/* Set marks (bits to set in `bits`), logged, page by page. */
+extern bool SegmentWriteMarks(Relation rel, const SegmentId *id, BlockNumber start,
+							  const SegmentHeader *header, const uint64 *bits);
+
+#define SEGMENT_MARK_WORDS(rows) (((rows) + 63) / 64)
+
+/* ---- cache.c ---- */
+
+/* A segment's query form, mapped read-only. */
+typedef struct SegmentMap
+{
+	void	   *base;			/* NULL: not mapped */
+	Size		bytes;
+	int			nsections;
+	SegmentSection sections[SEGMENT_MAX_SECTIONS];	/* offset is into base */
+} SegmentMap;
+
+/* What names a cache file: the relation's physical identity and the segment. */
+typedef struct SegmentCacheKey
+{
+	Oid			space;
+	Oid			database;
+	Oid			relation;
+	SegmentId	id;
+} SegmentCacheKey;
+
+extern void SegmentCacheKeyInit(SegmentCacheKey *key, Relation rel, const SegmentId *id);
+/* Map an existing, intact file; false when there is none. */
+extern bool SegmentCacheOpen(const SegmentCacheKey *key, SegmentMap *map);
+extern bool SegmentCacheExists(const SegmentCacheKey *key);
+extern void SegmentCacheClose(SegmentMap *map);
+/* Remove the file; mappings of it stay valid. */
+extern void SegmentCacheDrop(const SegmentCacheKey *key);
+
+typedef struct SegmentCacheFill SegmentCacheFill;
+
+/*
+ * Make a file: Begin allocates the space and returns NULL, with a warning once a
+ * session, when that cannot be done; Write appends to a section (each section
+ * in order); Publish gives the file its name.  A fill that is not published
+ * vanishes with the current memory context.
+ */
+extern SegmentCacheFill *SegmentCacheBegin(const SegmentCacheKey *key, const SegmentSection *sections,
+										   int nsections);
+extern bool SegmentCacheWrite(SegmentCacheFill *fill, uint32 section, uint64 offset,
+							  const void *data, Size bytes);
+extern bool SegmentCachePublish(SegmentCacheFill *fill);
+
+/*
+ * Remove the files of a relation whose segments are not among ids (nids = 0: all
+ * of them).
+ */
+extern void SegmentCacheSweep(Relation rel, const SegmentId *ids, int nids);
+/* Bytes of cache files of a relation. */
+extern uint64 SegmentCacheBytes(Relation rel);
+
+/* ---- scratch.c ---- */
+
+/*
+ * Memory for builds: aligned to 64 bytes, freed with the memory context in which
+ * the arena was made.  What passes `budget` bytes lies in unlinked files that
+ * the kernel can write back.
+ */
+typedef struct ScratchArena ScratchArena;
+extern ScratchArena *ScratchArenaCreate(Size budget);
+extern void *ScratchAlloc(ScratchArena *arena, Size bytes); /* NULL: no memory */
+extern void *ScratchResize(ScratchArena *arena, void *p, Size bytes);	/* NULL: p is as it was */
+extern void ScratchFree(ScratchArena *arena, void *p);
+extern void ScratchArenaDestroy(ScratchArena *arena);
+
+/* ---- guard.c ---- */
+
+/*
+ * Run fn(arg), which reads mapped files and changes nothing that outlives an
+ * early end.  Returns false when an I/O error on a mapping (SIGBUS) ended it.
+ */
+extern bool SegmentGuardedCall(void (*fn) (void *arg), void *arg);
+
+#endif							/* MILVUS_SEGMENT_H */
