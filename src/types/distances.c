@@ -1,0 +1,196 @@
+/*
+ * distances.c
+ *		Distances of two values, from the kernels.
+ *
+ * Sums are float32, as pgvector's are, and so depend in their last bits on the
+ * order of the additions, which differs between instruction sets.  Vectors of
+ * fewer than IN_ORDER_DIMS elements gain nothing from wide instructions; they
+ * are what people type, compare and print, so they are summed from the first
+ * element to the last: the same result on all machines, and the one of
+ * pgvector, which gets to its wide loops at 4 (vector) and 8 (halfvec).
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "kernels/kernels.h"
+#include "types/distances.h"
+
+#define IN_ORDER_DIMS 8
+
+/* Sum of squared differences, in order. */
+static float
+l2_squared_in_order(const float *a, const float *b, int dim)
+{
+	float		sum = 0.0f;
+
+	for (int i = 0; i < dim; i++)
+	{
+		float		diff = a[i] - b[i];
+
+		sum += diff * diff;
+	}
+	return sum;
+}
+
+/* Sum of products, in order. */
+static float
+inner_product_in_order(const float *a, const float *b, int dim)
+{
+	float		sum = 0.0f;
+
+	for (int i = 0; i < dim; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+/* Sum of absolute differences, in order. */
+static float
+l1_in_order(const float *a, const float *b, int dim)
+{
+	float		sum = 0.0f;
+
+	for (int i = 0; i < dim; i++)
+		sum += fabsf(a[i] - b[i]);
+	return sum;
+}
+
+/* 1 - cosine of a and b from their products; NaN if one of them is zero. */
+static double
+cosine_distance(float ab, float aa, float bb)
+{
+	double		similarity = (double) ab / sqrt((double) aa * (double) bb);
+
+	/* rounding may leave the range of a cosine; NaN passes both tests */
+	if (similarity > 1.0)
+		similarity = 1.0;
+	else if (similarity < -1.0)
+		similarity = -1.0;
+	return 1.0 - similarity;
+}
+
+/*
+ * cosine_distance(), with sums in order.  Products are not rounded before they
+ * are added, as in pgvector wherever the CPU has such an instruction.
+ */
+static double
+cosine_in_order(const float *a, const float *b, int dim)
+{
+	float		ab = 0.0f;
+	float		aa = 0.0f;
+	float		bb = 0.0f;
+
+	for (int i = 0; i < dim; i++)
+	{
+		ab = fmaf(a[i], b[i], ab);
+		aa = fmaf(a[i], a[i], aa);
+		bb = fmaf(b[i], b[i], bb);
+	}
+	return cosine_distance(ab, aa, bb);
+}
+
+/* Squared Euclidean distance */
+float
+VectorL2Squared(const Vector *a, const Vector *b)
+{
+	Assert(a->dim == b->dim);
+	return a->dim < IN_ORDER_DIMS ? l2_squared_in_order(a->x, b->x, a->dim)
+		: kernels->l2sq_f32(a->x, b->x, a->dim);
+}
+
+/* Inner product */
+float
+VectorInnerProduct(const Vector *a, const Vector *b)
+{
+	Assert(a->dim == b->dim);
+	return a->dim < IN_ORDER_DIMS ? inner_product_in_order(a->x, b->x, a->dim)
+		: kernels->ip_f32(a->x, b->x, a->dim);
+}
+
+/* Taxicab distance */
+float
+VectorL1(const Vector *a, const Vector *b)
+{
+	Assert(a->dim == b->dim);
+	return a->dim < IN_ORDER_DIMS ? l1_in_order(a->x, b->x, a->dim)
+		: kernels->l1_f32(a->x, b->x, a->dim);
+}
+
+/* 1 - cosine; NaN if one of the vectors is zero */
+double
+VectorCosine(const Vector *a, const Vector *b)
+{
+	float		ab,
+				aa,
+				bb;
+
+	Assert(a->dim == b->dim);
+	if (a->dim < IN_ORDER_DIMS)
+		return cosine_in_order(a->x, b->x, a->dim);
+	kernels->cosine_f32(a->x, b->x, a->dim, &ab, &aa, &bb);
+	return cosine_distance(ab, aa, bb);
+}
+
+/* A pair of short halfvecs as float32 */
+typedef struct ShortPair
+{
+	float		a[IN_ORDER_DIMS];
+	float		b[IN_ORDER_DIMS];
+} ShortPair;
+
+/* Convert a and b into pair if they are short; return whether they are. */
+static inline bool
+widen_short(const HalfVec *a, const HalfVec *b, ShortPair *pair)
+{
+	Assert(a->dim == b->dim);
+	if (a->dim >= IN_ORDER_DIMS)
+		return false;
+	kernels->f16_to_f32(a->x, pair->a, a->dim);
+	kernels->f16_to_f32(b->x, pair->b, b->dim);
+	return true;
+}
+
+/* Squared Euclidean distance */
+float
+HalfVecL2Squared(const HalfVec *a, const HalfVec *b)
+{
+	ShortPair	pair;
+
+	return widen_short(a, b, &pair) ? l2_squared_in_order(pair.a, pair.b, a->dim)
+		: kernels->l2sq_f16(a->x, b->x, a->dim);
+}
+
+/* Inner product */
+float
+HalfVecInnerProduct(const HalfVec *a, const HalfVec *b)
+{
+	ShortPair	pair;
+
+	return widen_short(a, b, &pair) ? inner_product_in_order(pair.a, pair.b, a->dim)
+		: kernels->ip_f16(a->x, b->x, a->dim);
+}
+
+/* Taxicab distance */
+float
+HalfVecL1(const HalfVec *a, const HalfVec *b)
+{
+	ShortPair	pair;
+
+	return widen_short(a, b, &pair) ? l1_in_order(pair.a, pair.b, a->dim)
+		: kernels->l1_f16(a->x, b->x, a->dim);
+}
+
+/* 1 - cosine; NaN if one of the vectors is zero */
+double
+HalfVecCosine(const HalfVec *a, const HalfVec *b)
+{
+	ShortPair	pair;
+	float		ab,
+				aa,
+				bb;
+
+	if (widen_short(a, b, &pair))
+		return cosine_in_order(pair.a, pair.b, a->dim);
+	kernels->cosine_f16(a->x, b->x, a->dim, &ab, &aa, &bb);
+	return cosine_distance(ab, aa, bb);
+}
