@@ -14,6 +14,11 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
+#if PG_VERSION_NUM >= 160000
+#include "utils/relfilenumbermap.h"
+#else
+#include "utils/relfilenodemap.h"
+#endif
 
 #if PG_VERSION_NUM < 150000
 #error "milvus needs PostgreSQL 15 or later"
@@ -29,6 +34,11 @@
 #define RelationLocatorDatabase(rel) ((rel)->rd_node.dbNode)
 #define RelationLocatorNumber(rel) ((rel)->rd_node.relNode)
 #define RelidByRelfilenumber RelidByRelfilenode
+#endif
+
+#if PG_VERSION_NUM < 170000
+#include "postmaster/autovacuum.h"
+#define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
 #endif
 
 #if PG_VERSION_NUM >= 180000

@@ -14,6 +14,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -501,6 +502,29 @@ SegmentCacheSweep(Relation rel, const SegmentId *ids, int nids)
 	state.ids = ids;
 	state.nids = nids;
 	walk_cache(sweep_visit, &state);
+}
+
+static void
+unknown_visit(const char *name, const char *path, struct stat *st, void *arg)
+{
+	SegmentCacheKnown known = *(SegmentCacheKnown *) arg;
+	Oid			space;
+	Oid			database;
+	Oid			relation;
+	const char *fill = strstr(name, ".fill");
+
+	if (sscanf(name, "pgsql_tmp.%u.%u.%u.", &space, &database, &relation) != 3)
+		return;
+	/* a file that was being made when its process died, or one of a relation that is gone */
+	if (fill != NULL ? (kill(atoi(fill + 5), 0) != 0 && errno == ESRCH)
+		: !known(space, database, relation))
+		unlink(path);
+}
+
+void
+SegmentCacheSweepUnknown(SegmentCacheKnown known)
+{
+	walk_cache(unknown_visit, &known);
 }
 
 static void

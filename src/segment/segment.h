@@ -150,6 +150,9 @@ extern bool SegmentCachePublish(SegmentCacheFill *fill);
  * of them).
  */
 extern void SegmentCacheSweep(Relation rel, const SegmentId *ids, int nids);
+/* Remove the files of relations that `known` does not know, and abandoned ones. */
+typedef bool (*SegmentCacheKnown) (Oid space, Oid database, Oid relation);
+extern void SegmentCacheSweepUnknown(SegmentCacheKnown known);
 /* Bytes of cache files of a relation. */
 extern uint64 SegmentCacheBytes(Relation rel);
 

@@ -258,6 +258,36 @@ extern Size AnnNextEntry(const AnnParams *params, Page page, Size offset);
 extern const void *AnnEntryVector(Relation index, const SegmentId *index_id, const AnnParams *params,
 								  Page page, const AnnGrowingPage *info, Size offset, void *scratch);
 
+/* ---- logging known changes (annlog.c) ---- */
+
+#define ANN_LOG_BUFFERS 3
+#define ANN_LOG_RANGES 3
+
+/* As generic WAL records have it. */
+typedef struct AnnLogFragment
+{
+	OffsetNumber offset;
+	OffsetNumber length;
+} AnnLogFragment;
+
+typedef struct AnnLogPage
+{
+	Buffer		buffer;
+	bool		image;
+	int			nranges;
+	AnnLogFragment ranges[ANN_LOG_RANGES];
+} AnnLogPage;
+
+typedef struct AnnLog
+{
+	int			nbuffers;
+	AnnLogPage	buffers[ANN_LOG_BUFFERS];
+} AnnLog;
+
+extern void AnnLogBuffer(AnnLog *log, int i, Buffer buffer, bool image);
+extern void AnnLogRange(AnnLog *log, int i, const void *start, Size bytes);
+extern void AnnLogFinish(AnnLog *log, Relation index);
+
 /* ---- segments of an index (annsegment.c) ---- */
 
 /* Section ids beyond AnnSectionId. */
@@ -296,8 +326,8 @@ extern AnnNewSegment *AnnWriteSegment(Relation index, Relation heap, AnnManifest
 /* The segment's row number of a spool position. */
 extern uint32 AnnNewSegmentRow(const AnnNewSegment *segment, AnnSpoolPosition position);
 extern int	AnnBuildThreads(void);
-/* Builds end when somebody waits for a lock on this table (NULL: never). */
-extern void AnnYieldTo(Relation heap);
+/* Builds end when somebody waits for a lock on these (InvalidOid: never). */
+extern void AnnYieldFor(Oid table, Oid index);
 
 /* A segment opened for reading by this backend. */
 typedef struct AnnSegmentHandle

@@ -48,7 +48,7 @@ page_has_room(Page page, Size bytes)
 }
 
 /*
- * Append an entry to the image of a growing page.  first_bytes: how many of the
+ * Append an entry to a growing page, which holds zeroes behind pd_lower.  first_bytes: how many of the
  * vector's bytes go to this page.
  */
 static void
@@ -77,9 +77,10 @@ insert_on_tail(Relation index, const AnnMeta *meta, ItemPointer tid, uint16 flag
 			   Size bytes, const void *data, Size vector_bytes)
 {
 	Buffer		buffer = ReadBuffer(index, meta->growing_tail);
-	GenericXLogState *state;
 	SegPageHeader *header;
+	AnnLog		log = {0};
 	Page		page;
+	uint16		at;
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buffer);
@@ -92,10 +93,15 @@ insert_on_tail(Relation index, const AnnMeta *meta, ItemPointer tid, uint16 flag
 		UnlockReleaseBuffer(buffer);
 		return false;
 	}
-	state = GenericXLogStart(index);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	at = ((PageHeader) page)->pd_lower;
+	START_CRIT_SECTION();
 	append_entry(page, tid, flags, bytes, data, vector_bytes);
-	GenericXLogFinish(state);
+	AnnLogBuffer(&log, 0, buffer, false);
+	AnnLogRange(&log, 0, &((PageHeader) page)->pd_lower, sizeof(LocationIndex));
+	AnnLogRange(&log, 0, &header->number, sizeof(header->number));
+	AnnLogRange(&log, 0, (char *) page + at, bytes);
+	AnnLogFinish(&log, index);
+	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buffer);
 	return true;
 }
@@ -171,8 +177,9 @@ insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start
 	Buffer		metabuf = AnnLockMeta(index);
 	Buffer		tailbuf = InvalidBuffer;
 	Buffer		buffer;
-	GenericXLogState *state;
 	AnnMeta    *meta = AnnMetaOf(BufferGetPage(metabuf));
+	AnnMeta		changed;
+	AnnLog		log = {0};
 	SegmentId	index_id = meta->index_id;
 	uint64		ordinal = meta->next_ordinal;
 	uint64		head_ordinal;
@@ -202,30 +209,38 @@ insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start
 	head_ordinal = BlockNumberIsValid(old_tail) ? meta->growing_head_ordinal : ordinal;
 	*growing_rows = ordinal + 1 - head_ordinal;
 
-	state = GenericXLogStart(index);
-	meta = AnnMetaOf(GenericXLogRegisterBuffer(state, metabuf, 0));
+	changed = *meta;
 	block = BlockNumberIsValid(large_start) ? large_start
-		: take_blocks(index, meta, *growing_rows, 1);
+		: take_blocks(index, &changed, *growing_rows, 1);
 	buffer = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, NULL);
+	changed.growing_tail = block;
+	if (!BlockNumberIsValid(old_tail))
+	{
+		changed.growing_head = block;
+		changed.growing_head_ordinal = ordinal;
+	}
 
-	meta->growing_tail = block;
-	if (BlockNumberIsValid(old_tail))
-	{
-		page = GenericXLogRegisterBuffer(state, tailbuf, 0);
-		SegPageGetHeader(page)->next = block;
-	}
-	else
-	{
-		meta->growing_head = block;
-		meta->growing_head_ordinal = ordinal;
-	}
-	page = GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE);
+	START_CRIT_SECTION();
+	*meta = changed;
+	AnnLogBuffer(&log, 0, metabuf, false);
+	AnnLogRange(&log, 0, meta, sizeof(AnnMeta));
+	page = BufferGetPage(buffer);
 	SegPageInit(page, SEG_PAGE_GROWING, &index_id, 0, 0);
 	SegPageGetHeader(page)->ordinal = ordinal;
 	if (BlockNumberIsValid(large_start))
 		SegPageGetHeader(page)->flags |= ANN_GROWING_LARGE;
 	append_entry(page, tid, flags, bytes, data, vector_bytes);
-	GenericXLogFinish(state);
+	AnnLogBuffer(&log, 1, buffer, true);
+	if (BlockNumberIsValid(old_tail))
+	{
+		SegPageHeader *header = SegPageGetHeader(BufferGetPage(tailbuf));
+
+		header->next = block;
+		AnnLogBuffer(&log, 2, tailbuf, false);
+		AnnLogRange(&log, 2, &header->next, sizeof(header->next));
+	}
+	AnnLogFinish(&log, index);
+	END_CRIT_SECTION();
 
 	UnlockReleaseBuffer(buffer);
 	if (BufferIsValid(tailbuf))
@@ -300,11 +315,17 @@ AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params, ItemPoi
 		AnnReadMeta(index, &meta);
 		if (BlockNumberIsValid(meta.growing_tail) &&
 			insert_on_tail(index, &meta, tid, flags, bytes, data, vector_bytes))
+		{
+			MILVUS_DEBUG_POINT("insert-appended");
 			return;
+		}
 		MILVUS_DEBUG_POINT("insert-new-page");
 		if (insert_on_new_page(index, meta.growing_tail, InvalidBlockNumber, tid, flags,
 							   bytes, data, vector_bytes, growing_rows))
+		{
+			MILVUS_DEBUG_POINT("insert-page-added");
 			return;
+		}
 	}
 }
 

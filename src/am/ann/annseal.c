@@ -207,7 +207,10 @@ publish(Relation index, Relation heap, AnnManifest *manifest, SealState *state)
 
 	metabuf = AnnLockMeta(index);
 	if (state != NULL)
+	{
 		carry_marks(state, &AnnMetaOf(BufferGetPage(metabuf))->index_id);
+		MILVUS_DEBUG_POINT("publish-marks-carried");
+	}
 	if (state != NULL && state->growing)
 	{
 		Buffer		buffer = ReadBuffer(index, state->growing_last);
@@ -642,6 +645,9 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	for (int i = 0; i < state.nsources; i++)
 		read_segment_rows(&state, &state.sources[i]);
 	finish_spool(&state);
+	/* searches find the cache files ready when they see the segments */
+	for (int i = 0; i < state.nmade; i++)
+		AnnSegmentClose(AnnSegmentOpen(index, &state.made[i]->entry, CurrentMemoryContext));
 	change_manifest(&state);
 	MILVUS_DEBUG_POINT("seal-before-publish");
 	publish(index, heap, state.manifest, &state);

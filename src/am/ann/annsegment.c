@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "am/ann/ann.h"
+#include "compat.h"
 #include "commands/progress.h"
 #include "guc.h"
 #include "index/sq8.h"
@@ -17,6 +18,7 @@
 #include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include <unistd.h>
@@ -60,7 +62,7 @@ AnnSpool *
 AnnSpoolCreate(const AnnParams *params)
 {
 	AnnSpool   *spool = palloc0(sizeof(AnnSpool));
-	int			work_mem_kb = IsAutoVacuumWorkerProcess() && autovacuum_work_mem != -1
+	int			work_mem_kb = AmAutoVacuumWorkerProcess() && autovacuum_work_mem != -1
 		? autovacuum_work_mem : maintenance_work_mem;
 
 	spool->context = CurrentMemoryContext;
@@ -139,29 +141,52 @@ env_free(void *ctx, void *p)
 }
 
 /*
- * A background seal gives way to whoever waits for its lock on the table.
+ * A background seal gives way to whoever waits for a lock on its table or index.
+ * LockHasWaitersRelation() cannot tell, for it does not know fast-path locks; the
+ * lock table is looked at as pg_locks does, a few times a second.
  */
-static Relation yield_table = NULL;
-static TimestampTz yield_checked = 0;
+#define YIELD_INTERVAL 200		/* ms */
+
+static struct
+{
+	Oid			table;
+	Oid			index;
+	TimestampTz checked;
+}			yield;
 
 void
-AnnYieldTo(Relation heap)
+AnnYieldFor(Oid table, Oid index)
 {
-	yield_table = heap;
+	yield.table = table;
+	yield.index = index;
 }
 
 static bool
 somebody_waits(void)
 {
 	TimestampTz now;
+	LockData   *locks;
+	bool		waits = false;
 
-	if (yield_table == NULL)
+	if (!OidIsValid(yield.table))
 		return false;
 	now = GetCurrentTimestamp();
-	if (!TimestampDifferenceExceeds(yield_checked, now, 50))
+	if (!TimestampDifferenceExceeds(yield.checked, now, YIELD_INTERVAL))
 		return false;
-	yield_checked = now;
-	return LockHasWaitersRelation(yield_table, RowExclusiveLock);
+	yield.checked = now;
+	locks = GetLockStatusData();
+	for (int i = 0; i < locks->nelements && !waits; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		waits = lock->waitLockMode != NoLock && lock->locktag.locktag_type == LOCKTAG_RELATION &&
+			lock->locktag.locktag_field1 == MyDatabaseId &&
+			(lock->locktag.locktag_field2 == yield.table || lock->locktag.locktag_field2 == yield.index);
+	}
+	if (locks->nelements > 0)
+		pfree(locks->locks);
+	pfree(locks);
+	return waits;
 }
 
 /*
@@ -297,6 +322,7 @@ AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *
 	writer = SegmentWriterBegin(index, header, entry->start);
 	for (int i = 0; i < built.nsections; i++)
 		SegmentWriterAppend(writer, built.sections[i].data, built.sections[i].bytes);
+	MILVUS_DEBUG_POINT("segment-half-written");
 	for (uint32 row = 0; row < n; row++)
 		SegmentWriterAppend(writer, &spool->tids[ANN_ROW_VECTOR][built.order ? built.order[row] : row],
 							sizeof(ItemPointerData));
@@ -548,6 +574,17 @@ done:
 }
 
 /*
+ * Whether a relation exists, as far as this database can tell.
+ */
+static bool
+relation_is_known(Oid space, Oid database, Oid relation)
+{
+	if (database == MyDatabaseId)
+		return OidIsValid(RelidByRelfilenumber(space, relation));
+	return SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+}
+
+/*
  * The handle is made in `owner`; everything else in the current context.
  */
 AnnSegmentHandle *
@@ -573,7 +610,14 @@ AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry, MemoryContext owner
 
 		/* one process fills, the others wait for it and map its file */
 		LockPage(index, entry->start, ExclusiveLock);
-		good = SegmentCacheExists(&key) || fill_cache(index, &handle, &key);
+		if (SegmentCacheExists(&key))
+			good = true;
+		else
+		{
+			/* a moment to look for files of indexes that were dropped */
+			SegmentCacheSweepUnknown(relation_is_known);
+			good = fill_cache(index, &handle, &key);
+		}
 		UnlockPage(index, entry->start, ExclusiveLock);
 		if (!good)
 		{

@@ -149,6 +149,8 @@ vacuum_growing(VacuumState *state, const AnnMeta *meta)
 		if (xlog != NULL)
 			GenericXLogFinish(xlog);
 		UnlockReleaseBuffer(buffer);
+		if (xlog != NULL)
+			MILVUS_DEBUG_POINT("vacuum-growing-marked");
 		block = info.next;
 		ordinal += info.nentries;
 	}

@@ -268,15 +268,16 @@ add_aside(AnnGrowing *growing, const AnnGrowingRow *row, AnnRowClass class)
 	growing->naside++;
 }
 
-static void
-add_vector(AnnGrowing *growing, const AnnParams *params, const AnnGrowingRow *row, const void *data)
+/*
+ * The chunk that takes the next row.
+ */
+static AnnGrowingChunk *
+growing_slot(AnnGrowing *growing, const AnnParams *params)
 {
-	uint32		at = growing->n % ANN_GROWING_CHUNK;
-	AnnGrowingChunk *chunk;
-
 	if (growing->n / ANN_GROWING_CHUNK == (uint32) growing->nchunks)
 	{
 		Size		row_bytes = Sq8Supports(params->metric) ? Sq8Stride(params->dim) : AnnVectorBytes(params);
+		AnnGrowingChunk *chunk;
 		char	   *base;
 
 		if (growing->nchunks == growing->maxchunks)
@@ -295,10 +296,18 @@ add_vector(AnnGrowing *growing, const AnnParams *params, const AnnGrowingRow *ro
 		chunk = MemoryContextAlloc(growing->context, sizeof(AnnGrowingChunk));
 		base = MemoryContextAllocHuge(growing->context, row_bytes * ANN_GROWING_CHUNK + SEGMENT_ALIGN);
 		chunk->codes = (uint8 *) TYPEALIGN(SEGMENT_ALIGN, base);
-		chunk->meta = MemoryContextAlloc(growing->context, sizeof(Sq8Meta) * ANN_GROWING_CHUNK);
+		chunk->meta = MemoryContextAllocZero(growing->context, sizeof(Sq8Meta) * ANN_GROWING_CHUNK);
 		growing->chunks[growing->nchunks++] = chunk;
 	}
-	chunk = growing->chunks[growing->n / ANN_GROWING_CHUNK];
+	return growing->chunks[growing->n / ANN_GROWING_CHUNK];
+}
+
+static void
+add_vector(AnnGrowing *growing, const AnnParams *params, const AnnGrowingRow *row, const void *data)
+{
+	AnnGrowingChunk *chunk = growing_slot(growing, params);
+	uint32		at = growing->n % ANN_GROWING_CHUNK;
+
 	chunk->rows[at] = *row;
 	if (Sq8Supports(params->metric))
 		Sq8Encode(params, growing->mean, data, 1, chunk->codes + at * Sq8Stride(params->dim),
@@ -306,6 +315,53 @@ add_vector(AnnGrowing *growing, const AnnParams *params, const AnnGrowingRow *ro
 	else
 		memcpy(chunk->codes + at * AnnVectorBytes(params), data, AnnVectorBytes(params));
 	growing->n++;
+}
+
+/*
+ * After a seal, take over the rows that lie behind the new head: they were
+ * appended while the segment was built, and need not be read again.
+ */
+static AnnGrowing *
+take_over_growing(const AnnMeta *meta, const AnnParams *params, const AnnGrowing *old)
+{
+	AnnGrowing *growing;
+	Size		row_bytes = Sq8Supports(params->metric) ? Sq8Stride(params->dim) : AnnVectorBytes(params);
+
+	if (old == NULL || !SegmentIdEquals(&old->index_id, &meta->index_id) ||
+		!BlockNumberIsValid(meta->growing_head) || !BlockNumberIsValid(old->last_block) ||
+		old->head_ordinal > meta->growing_head_ordinal ||
+		old->last_ordinal < meta->growing_head_ordinal)
+		return NULL;
+	growing = make_growing(meta, params);
+	if (old->has_mean)
+	{
+		growing->mean = MemoryContextAlloc(growing->context, sizeof(float) * params->dim);
+		memcpy(growing->mean, old->mean, sizeof(float) * params->dim);
+		growing->has_mean = true;
+	}
+	for (uint32 i = 0; i < old->n; i++)
+	{
+		const AnnGrowingChunk *chunk = old->chunks[i / ANN_GROWING_CHUNK];
+		uint32		at = i % ANN_GROWING_CHUNK;
+		AnnGrowingChunk *to;
+
+		if (chunk->rows[at].ordinal < meta->growing_head_ordinal)
+			continue;
+		to = growing_slot(growing, params);
+		to->rows[growing->n % ANN_GROWING_CHUNK] = chunk->rows[at];
+		to->meta[growing->n % ANN_GROWING_CHUNK] = chunk->meta[at];
+		memcpy(to->codes + (growing->n % ANN_GROWING_CHUNK) * row_bytes, chunk->codes + at * row_bytes,
+			   row_bytes);
+		growing->n++;
+	}
+	for (uint32 i = 0; i < old->naside; i++)
+		if (old->aside[i].ordinal >= meta->growing_head_ordinal)
+			add_aside(growing, &old->aside[i], (AnnRowClass) old->aside_class[i]);
+	growing->last_block = old->last_block;
+	growing->last_ordinal = old->last_ordinal;
+	growing->last_entries = old->last_entries;
+	growing->last_offset = old->last_offset;
+	return growing;
 }
 
 /*
@@ -472,9 +528,11 @@ AnnAcquireView(Relation index, const AnnParams *params, AnnGrowing **growing)
 		}
 		if (!growing_is_current(entry->growing, &meta))
 		{
-			unref_growing(entry->growing);
-			entry->growing = NULL;
-			entry->growing = make_growing(&meta, params);
+			AnnGrowing *old = entry->growing;
+			AnnGrowing *taken = take_over_growing(&meta, params, old);
+
+			entry->growing = taken != NULL ? taken : make_growing(&meta, params);
+			unref_growing(old);
 		}
 		if (!read_growing(index, entry->growing, params))
 		{

@@ -94,6 +94,26 @@ AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 g
 	(void) AnnSeal(index, heap, ANN_SEAL_GROWING, false);
 }
 
+/*
+ * Inserts go on while a segment is built: seal again as long as the growing part
+ * is over its limit.
+ */
+static void
+seal_until_short(Relation index, Relation heap)
+{
+	AnnParams	params;
+	AnnMeta		meta;
+
+	AnnGetParams(index, &params);
+	do
+	{
+		if (AnnSeal(index, heap, ANN_SEAL_GROWING, false) < 0)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		AnnReadMeta(index, &meta);
+	} while (AnnGrowingRows(index, &meta) > AnnGrowingLimit(&params));
+}
+
 void
 AnnSealWorkerMain(Datum arg)
 {
@@ -125,9 +145,9 @@ AnnSealWorkerMain(Datum arg)
 			index = try_relation_open(args.index, NoLock);
 			if (index != NULL && index->rd_rel->relkind == RELKIND_INDEX)
 			{
-				AnnYieldTo(heap);
-				(void) AnnSeal(index, heap, ANN_SEAL_GROWING, false);
-				AnnYieldTo(NULL);
+				AnnYieldFor(heapid, args.index);
+				seal_until_short(index, heap);
+				AnnYieldFor(InvalidOid, InvalidOid);
 			}
 			if (index != NULL)
 				relation_close(index, NoLock);
