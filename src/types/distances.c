@@ -15,6 +15,7 @@
 
 #include "kernels/kernels.h"
 #include "types/distances.h"
+#include "utils/float.h"
 
 #define IN_ORDER_DIMS 8
 
@@ -55,11 +56,18 @@ l1_in_order(const float *a, const float *b, int dim)
 	return sum;
 }
 
-/* 1 - cosine of a and b from their products; NaN if one of them is zero. */
+/*
+ * 1 - cosine of a and b from their products; NaN if one of them is zero, or so
+ * short that its squared length is.
+ */
 static double
 cosine_distance(float ab, float aa, float bb)
 {
-	double		similarity = (double) ab / sqrt((double) aa * (double) bb);
+	double		similarity;
+
+	if (aa == 0 || bb == 0)
+		return get_float8_nan();
+	similarity = (double) ab / sqrt((double) aa * (double) bb);
 
 	/* rounding may leave the range of a cosine; NaN passes both tests */
 	if (similarity > 1.0)

@@ -350,7 +350,10 @@ extern void AnnHeaderParams(const SegmentHeader *header, AnnParams *params);
  */
 extern AnnSegmentHandle *AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry,
 										MemoryContext owner);
-/* The item pointer of a row (vector, zero and NULL rows in this order). */
+/*
+ * The item pointer of a row (vector, zero and NULL rows in this order), from the
+ * durable form.
+ */
 extern bool AnnSegmentTid(Relation index, const AnnSegmentHandle *handle, uint32 row,
 						  ItemPointer tid);
 extern void AnnSegmentClose(AnnSegmentHandle *handle);

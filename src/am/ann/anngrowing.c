@@ -133,6 +133,7 @@ take_blocks(Relation index, AnnMeta *meta, uint64 growing_rows, BlockNumber nblo
 	start = SegReserveBlocks(index, count);
 	if (count > nblocks && meta->nreserves < ANN_MAX_RESERVES)
 	{
+		SegLogEnd(index, start + count - 1);
 		meta->reserves[meta->nreserves].start = start + nblocks;
 		meta->reserves[meta->nreserves].end = start + count;
 		meta->nreserves++;

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/relscan.h"
 #include "am/ann/ann.h"
 #include "guc.h"
@@ -38,8 +40,10 @@ typedef struct Source
 	AnnViewSegment *segment;	/* NULL: the growing part */
 	AnnSearch  *search;			/* mapped segment */
 	AnnScan    *exact;			/* growing part, or segment without mapping */
+	void	   *vector;			/* of a row, when the segment has no mapping */
 	AnnScratch *scratch;
 	AnnHit	   *hits;
+	ItemPointerData *tids;		/* of the hits, for a mapped segment */
 	int			nhits;
 	int			next;
 	bool		done;
@@ -284,6 +288,22 @@ mapping_failed(AnnScanState *state, Source *source)
 			 errhint("Retry the query.")));
 }
 
+/*
+ * Pick up the hits' item pointers: reading them is reading the mapping, too.
+ */
+static void
+guarded_next(void *arg)
+{
+	Source	   *source = arg;
+	const ItemPointerData *tids = source->segment->handle->tids;
+
+	source->status = AnnSearchNext(source->search, source->hits, source->max, &source->nhits);
+	if (source->status != ANN_OK)
+		return;
+	for (int i = 0; i < source->nhits; i++)
+		source->tids[i] = tids[source->hits[i].row];
+}
+
 static void
 guarded_begin(void *arg)
 {
@@ -299,15 +319,7 @@ guarded_begin(void *arg)
 	if (source->search == NULL)
 		source->status = ANN_NO_MEMORY;
 	else
-		source->status = AnnSearchNext(source->search, source->hits, source->max, &source->nhits);
-}
-
-static void
-guarded_next(void *arg)
-{
-	Source	   *source = arg;
-
-	source->status = AnnSearchNext(source->search, source->hits, source->max, &source->nhits);
+		guarded_next(source);
 }
 
 /*
@@ -389,12 +401,52 @@ start_growing(Source *source)
 }
 
 /*
- * AnnExactDistance of rows added by raw vectors is not asked for.
+ * Read n raw vectors of a segment that is not mapped through the buffers.
+ */
+static void
+read_buffered(Source *source, SegmentReader *reader, uint32 row, uint32 n, void *vectors)
+{
+	const AnnSegmentHandle *handle = source->segment->handle;
+	const SegmentSection *raw = SegmentFindSection(&handle->header, ANN_SEC_RAW);
+	Size		bytes = AnnVectorBytes(&handle->params);
+
+	if (!SegmentReaderRead(reader, raw->offset + bytes * row, bytes * n, vectors))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a page of index \"%s\" was reused during the scan",
+						RelationGetRelationName(source->scan->index)),
+				 errhint("Retry the query.")));
+}
+
+static void
+start_reader(const Source *source, SegmentReader *reader)
+{
+	const AnnSegmentEntry *entry = &source->segment->handle->entry;
+
+	memset(reader, 0, sizeof(*reader));
+	reader->rel = source->scan->index;
+	reader->id = entry->id;
+	reader->start = entry->start;
+	reader->block = InvalidBlockNumber;
+}
+
+/*
+ * AnnExactDistance of a segment that is not mapped: nothing was kept of the
+ * first pass but its distances, so the few rows that are reached are read again.
  */
 static float
-no_distance(void *arg, uint32_t row)
+buffered_distance(void *arg, uint32_t row)
 {
-	return get_float4_nan();
+	Source	   *source = arg;
+	SegmentReader reader;
+	float		distance;
+
+	start_reader(source, &reader);
+	read_buffered(source, &reader, row, 1, source->vector);
+	SegmentReaderRelease(&reader);
+	distance = AnnDistance(&source->segment->handle->params, source->vector, source->scan->query);
+	/* not to be left out */
+	return isnan(distance) ? get_float4_infinity() : distance;
 }
 
 /*
@@ -411,28 +463,21 @@ start_buffered(Source *source)
 	uint32		per_chunk = Max(1, BUFFERED_CHUNK / bytes);
 	char	   *chunk = palloc(bytes * per_chunk + SEGMENT_ALIGN);
 	char	   *aligned = (char *) TYPEALIGN(SEGMENT_ALIGN, chunk);
-	const SegmentSection *raw = SegmentFindSection(&handle->header, ANN_SEC_RAW);
-	SegmentReader reader = {0};
+	SegmentReader reader;
 	AnnStatus	status = ANN_OK;
 
-	reader.rel = state->index;
-	reader.id = handle->entry.id;
-	reader.start = handle->entry.start;
-	reader.block = InvalidBlockNumber;
+	start_reader(source, &reader);
 	reader.strategy = GetAccessStrategy(BAS_BULKREAD);
-	source->exact = AnnScanBegin(&handle->params, state->query, NULL, no_distance, NULL, &state->env);
+	source->vector = palloc(bytes);
+	source->exact = AnnScanBegin(&handle->params, state->query, NULL, buffered_distance, source,
+								 &state->env);
 	if (source->exact == NULL)
 		out_of_memory();
 	for (uint32 row = 0; row < rows && status == ANN_OK; row += per_chunk)
 	{
 		uint32		n = Min(per_chunk, rows - row);
 
-		if (!SegmentReaderRead(&reader, raw->offset + bytes * row, bytes * n, aligned))
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("a page of index \"%s\" was reused during the scan",
-							RelationGetRelationName(state->index)),
-					 errhint("Retry the query.")));
+		read_buffered(source, &reader, row, n, aligned);
 		status = AnnScanAddRaw(source->exact, aligned, row, n, source->segment->marks);
 	}
 	SegmentReaderRelease(&reader);
@@ -485,14 +530,16 @@ add_source(AnnScanState *state, AnnViewSegment *segment)
 {
 	Source	   *source = &state->sources[state->nsources++];
 	AnnHit	   *hits = source->hits;
+	ItemPointerData *tids = source->tids;
 
 	memset(source, 0, sizeof(*source));
 	source->scan = state;
 	source->segment = segment;
-	source->max = segment != NULL && segment->handle->params.type == ANN_HNSW
-		? SOURCE_HITS : SOURCE_FIRST_HITS;
+	source->max = SOURCE_FIRST_HITS;
 	source->hits = hits != NULL ? hits
 		: MemoryContextAlloc(state->context, sizeof(AnnHit) * SOURCE_HITS);
+	source->tids = tids != NULL ? tids
+		: MemoryContextAlloc(state->context, sizeof(ItemPointerData) * SOURCE_HITS);
 	return source;
 }
 
@@ -604,9 +651,7 @@ growing_row(const AnnGrowing *growing, uint64 row)
 static void
 segment_tid(AnnScanState *state, const AnnSegmentHandle *handle, uint32 row, ItemPointer tid)
 {
-	if (handle->map.base != NULL)
-		*tid = handle->tids[row];
-	else if (!AnnSegmentTid(state->index, handle, row, tid))
+	if (!AnnSegmentTid(state->index, handle, row, tid))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("a page of index \"%s\" was reused during the scan",
@@ -641,17 +686,24 @@ next_hit(AnnScanState *state, ItemPointer tid)
 		}
 		if (best == NULL)
 			return false;
-		hit = &best->hits[best->next++];
+		hit = &best->hits[best->next];
 		if (state->any_returned && hit->distance < state->last_distance &&
 			milvus_settings.iterative_order == ITERATIVE_STRICT)
 		{
 			state->stats.dropped++;
+			best->next++;
 			continue;
 		}
-		if (best->segment != NULL)
-			segment_tid(state, best->segment->handle, hit->row, tid);
-		else if (!growing_tid(state, growing_row(state->growing, hit->row), tid))
-			continue;
+		if (best->search != NULL)
+			*tid = best->tids[best->next++];
+		else
+		{
+			best->next++;
+			if (best->segment != NULL)
+				segment_tid(state, best->segment->handle, hit->row, tid);
+			else if (!growing_tid(state, growing_row(state->growing, hit->row), tid))
+				continue;
+		}
 		if (!state->any_returned || hit->distance > state->last_distance)
 			state->last_distance = hit->distance;
 		state->any_returned = true;

@@ -768,6 +768,9 @@ collect_locked(Relation index, Relation heap)
 			AnnAddFree(manifest, b, 1);
 			found++;
 		}
+	/* blocks at the end may never have been written: not by redo either */
+	if (nblocks > 0 && !used[nblocks - 1])
+		SegLogEnd(index, nblocks - 1);
 	pfree(used);
 	if (found > 0)
 		publish(index, heap, manifest, NULL);

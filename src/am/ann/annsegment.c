@@ -655,11 +655,6 @@ AnnSegmentTid(Relation index, const AnnSegmentHandle *handle, uint32 row, ItemPo
 	const SegmentSection *section;
 	bool		good;
 
-	if (handle->map.base != NULL)
-	{
-		*tid = handle->tids[row];
-		return true;
-	}
 	section = SegmentFindSection(&handle->header, ANN_SEC_TIDS);
 	reader.rel = index;
 	reader.id = handle->entry.id;

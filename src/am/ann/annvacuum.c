@@ -98,7 +98,12 @@ vacuum_segment(VacuumState *state, const AnnSegmentEntry *entry)
 	if (good)
 	{
 		state->stats->tuples_removed += removed;
-		state->marked |= removed > 0;
+
+		/*
+		 * Marks that were there already may be of a VACUUM that ended before it
+		 * told the scans of them.
+		 */
+		state->marked |= removed > 0 || count > 0;
 	}
 	pfree(tids);
 	pfree(marks);

@@ -107,7 +107,8 @@ seal_until_short(Relation index, Relation heap)
 	AnnGetParams(index, &params);
 	do
 	{
-		if (AnnSeal(index, heap, ANN_SEAL_GROWING, false) < 0)
+		/* nothing made: another is at it, or the index is not valid (yet) */
+		if (AnnSeal(index, heap, ANN_SEAL_GROWING, false) <= 0)
 			break;
 		CHECK_FOR_INTERRUPTS();
 		AnnReadMeta(index, &meta);
