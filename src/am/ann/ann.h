@@ -375,6 +375,7 @@ typedef struct AnnView
 	SegmentId	index_id;
 	uint64		manifest_version;
 	uint64		marks_version;
+	int64		retry_at;		/* TimestampTz to try mapping again; 0: all are mapped */
 	int			nsegments;
 	AnnViewSegment *segments;
 } AnnView;

@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/tableam.h"
@@ -57,6 +55,34 @@ typedef struct CheckState
 } CheckState;
 
 static void report_problem(CheckState *state, const char *format,...) pg_attribute_printf(2, 3);
+
+/*
+ * Index expressions and predicates are code of the table's owner.  As VACUUM and
+ * REINDEX do, run it with the owner's rights, not those of a superuser who looks
+ * after somebody else's index.
+ */
+typedef struct CallerIdentity
+{
+	Oid			user;
+	int			context;
+	int			guc_level;
+} CallerIdentity;
+
+static void
+become_owner(Relation heap, CallerIdentity *caller)
+{
+	GetUserIdAndSecContext(&caller->user, &caller->context);
+	SetUserIdAndSecContext(heap->rd_rel->relowner, caller->context | SECURITY_RESTRICTED_OPERATION);
+	caller->guc_level = NewGUCNestLevel();
+	RestrictSearchPath();
+}
+
+static void
+become_caller(const CallerIdentity *caller)
+{
+	AtEOXact_GUC(false, caller->guc_level);
+	SetUserIdAndSecContext(caller->user, caller->context);
+}
 
 static void
 report_problem(CheckState *state, const char *format,...)
@@ -310,6 +336,7 @@ milvus_check_index(PG_FUNCTION_ARGS)
 	AnnMeta		meta;
 	IndexInfo  *info;
 	TableScanDesc scan;
+	CallerIdentity caller;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	state.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -321,6 +348,8 @@ milvus_check_index(PG_FUNCTION_ARGS)
 	ctl.entrysize = sizeof(TidEntry);
 	ctl.hcxt = CurrentMemoryContext;
 	state.tids = hash_create("ann check", 1024, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	become_owner(heap, &caller);
 
 	/* the snapshot first: what it sees is in the index when that is read */
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
@@ -360,6 +389,7 @@ milvus_check_index(PG_FUNCTION_ARGS)
 		report_problem(&state, "index is not valid: its build has not finished");
 	AnnReleaseView(view, growing);
 	UnregisterSnapshot(snapshot);
+	become_caller(&caller);
 	if (state.problems > MAX_PROBLEMS)
 	{
 		int			more = state.problems - MAX_PROBLEMS;
@@ -388,8 +418,10 @@ nearest_distances(const char *query, int k, Oid *argtypes, Datum *args, double *
 		bool		isnull;
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
 
-		distances[i] = isnull ? get_float8_infinity() : DatumGetFloat8(value);
+		/* NULLs and NaNs come last alike */
+		distances[i] = isnull ? get_float8_nan() : DatumGetFloat8(value);
 	}
+	SPI_freetuptable(SPI_tuptable);
 	return n;
 }
 
@@ -437,6 +469,7 @@ milvus_index_recall(PG_FUNCTION_ARGS)
 	double		hits = 0;
 	double		wanted = 0;
 	int			level;
+	CallerIdentity caller;
 	MemoryContext old = CurrentMemoryContext;
 
 	if (k < 1 || k > 16384)
@@ -448,6 +481,8 @@ milvus_index_recall(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("sample must be between 1 and 100000")));
 
+	/* before anything is deparsed: names are qualified as search_path demands */
+	become_owner(heap, &caller);
 	expression = TextDatumGetCString(DirectFunctionCall3(pg_get_indexdef_ext,
 														 ObjectIdGetDatum(RelationGetRelid(index)),
 														 Int32GetDatum(1), BoolGetDatum(false)));
@@ -461,12 +496,12 @@ milvus_index_recall(PG_FUNCTION_ARGS)
 	}
 	table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(heap)),
 									   RelationGetRelationName(heap));
-	query = psprintf("SELECT ((%s) %s $1)::pg_catalog.float8 FROM %s WHERE true%s ORDER BY (%s) %s $1 LIMIT %d",
+	query = psprintf("SELECT ((%s) %s $1)::pg_catalog.float8 FROM ONLY %s WHERE true%s ORDER BY (%s) %s $1 LIMIT %d",
 					 expression, distance_operator(index, &argtypes[0]), table, predicate,
 					 expression, distance_operator(index, &argtypes[0]), k);
 
 	SPI_connect();
-	if (SPI_execute(psprintf("SELECT (%s) FROM %s WHERE (%s) IS NOT NULL%s ORDER BY pg_catalog.hashtext(ctid::pg_catalog.text) LIMIT %d",
+	if (SPI_execute(psprintf("SELECT (%s) FROM ONLY %s WHERE (%s) IS NOT NULL%s ORDER BY pg_catalog.hashtext(ctid::pg_catalog.text) LIMIT %d",
 							 expression, table, expression, predicate, sample), true, sample) != SPI_OK_SELECT)
 		elog(ERROR, "could not sample rows");
 	nsamples = (int) SPI_processed;
@@ -505,10 +540,11 @@ milvus_index_recall(PG_FUNCTION_ARGS)
 		wanted += ntruth;
 		/* a row as near as the k-th true one is as good as that one */
 		for (int j = 0; j < nfound && ntruth > 0; j++)
-			if (found[j] <= truth[ntruth - 1] || isnan(found[j]))
+			if (float8_le(found[j], truth[ntruth - 1]))
 				hits++;
 	}
 	SPI_finish();
+	become_caller(&caller);
 	AnnCloseForFunction(index, heap, AccessShareLock);
 	if (wanted == 0)
 		PG_RETURN_NULL();

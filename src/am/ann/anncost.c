@@ -51,6 +51,7 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	AnnMeta		meta;
 	Relation	index;
 	double		growing;
+	double		rows;
 	double		per_row;
 	double		first;
 
@@ -77,7 +78,11 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	/* the metapage and the last growing page are always read */
 	*indexStartupCost = first * per_row + 2 * cpu_index_tuple_cost;
-	/* to the end, every row is compared and returned */
+	/*
+	 * To the end, every row is compared and put in order, which is no less work
+	 * than a sort's: a query that wants all rows is better off with that.
+	 */
+	rows = meta.segment_rows + growing;
 	*indexTotalCost = *indexStartupCost +
-		(meta.segment_rows + growing) * (2 * per_row + cpu_index_tuple_cost);
+		rows * (2 * per_row + cpu_index_tuple_cost + 2 * cpu_operator_cost * log2(Max(rows, 2)));
 }

@@ -466,6 +466,7 @@ start_buffered(Source *source)
 	SegmentReader reader;
 	AnnStatus	status = ANN_OK;
 
+	state->stats.exhaustive = true;
 	start_reader(source, &reader);
 	reader.strategy = GetAccessStrategy(BAS_BULKREAD);
 	source->vector = palloc(bytes);

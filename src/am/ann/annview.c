@@ -12,12 +12,17 @@
 #include "postgres.h"
 
 #include "am/ann/ann.h"
+#include "guc.h"
 #include "index/sq8.h"
 #include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* After a segment could not be mapped, try again this much later, in ms. */
+#define RETRY_INTERVAL 10000
 
 /* Rows from which the growing part's mean is taken, once there are so many. */
 #define MEAN_SAMPLE 256
@@ -185,7 +190,7 @@ make_view(Relation index, const AnnMeta *meta, const AnnView *last)
 
 			for (int j = 0; last != NULL && j < last->nsegments; j++)
 				if (SegmentIdEquals(&last->segments[j].handle->entry.id, &entry->id) &&
-					!last->segments[j].handle->failed)
+					!last->segments[j].handle->failed && last->segments[j].handle->map.base != NULL)
 					handle = last->segments[j].handle;
 			if (handle == NULL)
 				handle = AnnSegmentOpen(index, entry, views.context);
@@ -198,6 +203,8 @@ make_view(Relation index, const AnnMeta *meta, const AnnView *last)
 			handle->refcount++;
 			segment->handle = handle;
 			view->nsegments++;
+			if (handle->map.base == NULL)
+				view->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_INTERVAL);
 
 			marks = MemoryContextAllocExtended(views.context, sizeof(uint64) * Max(words, 1),
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -223,6 +230,16 @@ make_view(Relation index, const AnnMeta *meta, const AnnView *last)
 	}
 	PG_END_TRY();
 	return view;
+}
+
+/*
+ * Whether it is time to try again to map segments that could not be mapped.
+ */
+static bool
+mapping_is_due(const AnnView *view)
+{
+	return view->retry_at != 0 && milvus_settings.cache_size != 0 &&
+		GetCurrentTimestamp() >= view->retry_at;
 }
 
 /* ---- growing part ---- */
@@ -516,7 +533,8 @@ AnnAcquireView(Relation index, const AnnParams *params, AnnGrowing **growing)
 		if (entry->view == NULL ||
 			!SegmentIdEquals(&entry->view->index_id, &meta.index_id) ||
 			entry->view->manifest_version != meta.manifest_version ||
-			entry->view->marks_version != meta.marks_version)
+			entry->view->marks_version != meta.marks_version ||
+			mapping_is_due(entry->view))
 		{
 			AnnView    *last = entry->view;
 			AnnView    *view = make_view(index, &meta, last);
