@@ -53,6 +53,11 @@
 #define MilvusOwnsRelation(relid) pg_class_ownercheck(relid, GetUserId())
 #endif
 
+/* search_path as index expressions are evaluated with; before 17 it is the caller's. */
+#if PG_VERSION_NUM < 170000
+#define RestrictSearchPath() ((void) 0)
+#endif
+
 /* Besides an infinite cost: 18 compares disabled nodes before costs. */
 #if PG_VERSION_NUM >= 180000
 #define MilvusDisablePath(indexpath) ((indexpath)->path.disabled_nodes = 2)

@@ -382,7 +382,11 @@ SegmentCacheBegin(const SegmentCacheKey *key, const SegmentSection *sections, in
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &fill->callback);
 
 	/* allocate the space now, so that a full disk is met before the work */
-	rc = posix_fallocate(fill->fd, 0, bytes);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		rc = posix_fallocate(fill->fd, 0, bytes);
+	} while (rc == EINTR);
 	if (rc == EINVAL || rc == EOPNOTSUPP)
 		rc = ftruncate(fill->fd, bytes) == 0 ? 0 : errno;
 	if (rc != 0)
@@ -456,6 +460,7 @@ SegmentCachePublish(SegmentCacheFill *fill)
 	cache_path(path, &fill->key);
 	good = pg_pwrite(fill->fd, header, sizeof(CacheHeader), 0) == sizeof(CacheHeader);
 	good = CloseTransientFile(fill->fd) == 0 && good;
+	fill->fd = -1;
 	if (good && rename(fill->path, path) == 0)
 	{
 		fill->published = true;
@@ -463,6 +468,18 @@ SegmentCachePublish(SegmentCacheFill *fill)
 	}
 	warn_once("finish", fill->path);
 	return false;
+}
+
+/*
+ * What is not published is unlinked with the memory context; the descriptor would
+ * stay until the end of the transaction, with a warning there.
+ */
+void
+SegmentCacheEnd(SegmentCacheFill *fill)
+{
+	if (fill->fd >= 0)
+		CloseTransientFile(fill->fd);
+	fill->fd = -1;
 }
 
 typedef struct SweepState
@@ -480,6 +497,9 @@ sweep_visit(const char *name, const char *path, struct stat *st, void *arg)
 	size_t		len = strlen(state->prefix);
 
 	if (strncmp(name, state->prefix, len) != 0)
+		return;
+	/* of a process that is at it; what dead ones left goes in SegmentCacheSweepUnknown() */
+	if (strstr(name + len, ".fill") != NULL)
 		return;
 	for (int i = 0; i < state->nids; i++)
 	{

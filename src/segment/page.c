@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xloginsert.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "segment/page.h"
@@ -76,4 +77,28 @@ SegReserveBlocks(Relation rel, BlockNumber nblocks)
 	if (need_lock)
 		UnlockRelationForExtension(rel, ExclusiveLock);
 	return start;
+}
+
+/*
+ * Extending a file is not logged.  A standby's file, or one restored from a
+ * backup, ends with the last block that was logged, and the next extension there
+ * starts at that end.  Whoever writes down blocks as free that were never written
+ * therefore logs the last of them before; otherwise they would be given out a
+ * second time after a promotion.
+ */
+void
+SegLogEnd(Relation rel, BlockNumber block)
+{
+	SegmentId	nobody = {{0}};
+	Buffer		buffer;
+
+	if (!RelationNeedsWAL(rel))
+		return;
+	buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, NULL);
+	START_CRIT_SECTION();
+	SegPageInit(BufferGetPage(buffer), SEG_PAGE_FREE, &nobody, 0, 0);
+	MarkBufferDirty(buffer);
+	log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
 }

@@ -35,7 +35,8 @@ typedef enum SegPageKind
 	SEG_PAGE_GROWING_REST = 4,	/* the rest of a vector larger than a page */
 	SEG_PAGE_HEADER = 5,		/* first page of a segment */
 	SEG_PAGE_DATA = 6,
-	SEG_PAGE_MARKS = 7
+	SEG_PAGE_MARKS = 7,
+	SEG_PAGE_FREE = 8			/* nobody's; see SegLogEnd() */
 } SegPageKind;
 
 #define SEG_PAGE_MAGIC 0x4d4c5650	/* "MLVP" */
@@ -96,5 +97,11 @@ extern bool SegPageIs(Page page, SegPageKind kind, const SegmentId *owner);
  * The space is allocated, so a full disk is met here.
  */
 extern BlockNumber SegReserveBlocks(Relation rel, BlockNumber nblocks);
+
+/*
+ * Write and log an empty page in a block that nobody uses, so that after redo the
+ * file reaches at least that far.
+ */
+extern void SegLogEnd(Relation rel, BlockNumber block);
 
 #endif							/* MILVUS_SEGMENT_PAGE_H */

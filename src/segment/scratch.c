@@ -98,6 +98,7 @@ map_file(Size bytes)
 	char		path[MAXPGPATH];
 	void	   *base = NULL;
 	int			fd;
+	int			rc;
 
 	(void) MakePGDirectory(SCRATCH_DIR);
 	snprintf(path, sizeof(path), SCRATCH_DIR "/pgsql_tmp.build.%d.%u", MyProcPid, counter++);
@@ -105,7 +106,10 @@ map_file(Size bytes)
 	if (fd < 0)
 		return NULL;
 	unlink(path);
-	if (posix_fallocate(fd, 0, bytes) == 0)
+	do
+		rc = posix_fallocate(fd, 0, bytes);
+	while (rc == EINTR);
+	if (rc == 0)
 	{
 		base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (base == MAP_FAILED)

@@ -144,6 +144,8 @@ extern SegmentCacheFill *SegmentCacheBegin(const SegmentCacheKey *key, const Seg
 extern bool SegmentCacheWrite(SegmentCacheFill *fill, uint32 section, uint64 offset,
 							  const void *data, Size bytes);
 extern bool SegmentCachePublish(SegmentCacheFill *fill);
+/* Close a fill, published or not; to be called unless an error ends it. */
+extern void SegmentCacheEnd(SegmentCacheFill *fill);
 
 /*
  * Remove the files of a relation whose segments are not among ids (nids = 0: all

@@ -112,6 +112,23 @@ sub load_queries
 	return;
 }
 
+# _make_generator($node, $dbname): the function row_vector, which makes vectors in
+# 23 clusters; noise is uniform in (-1, 1) and fixed by its arguments.
+sub _make_generator
+{
+	my ($node, $dbname) = @_;
+	$node->safe_psql($dbname // 'postgres', q{
+		CREATE OR REPLACE FUNCTION noise(a bigint, b bigint) RETURNS float8
+			IMMUTABLE PARALLEL SAFE LANGUAGE sql
+			AS 'SELECT hashint8extended(a, b) / 9223372036854775808.0::float8';
+		CREATE OR REPLACE FUNCTION row_vector(id int, dim int) RETURNS real[]
+			IMMUTABLE PARALLEL SAFE LANGUAGE sql
+			AS 'SELECT array_agg(noise(id % 23, d) + 0.5 * noise(id + 1000000, d)
+					ORDER BY d)::real[] FROM generate_series(1, dim) d';
+	});
+	return;
+}
+
 # load_clustered($node, %options): makes the table "items" (id, grp, embedding) of
 # made-up vectors in clusters.  A row's vector is a function of its id (the SQL
 # function row_vector), so that a test can say what a row must hold.  Options:
@@ -125,15 +142,8 @@ sub load_clustered
 	my $dim = $options{dim} // 32;
 	my $persistence = $options{persistence} // '';
 
-	# noise: uniform in (-1, 1), fixed by its arguments; 23 clusters
+	_make_generator($node, $options{dbname});
 	$node->safe_psql($options{dbname} // 'postgres', qq{
-		CREATE OR REPLACE FUNCTION noise(a bigint, b bigint) RETURNS float8
-			IMMUTABLE PARALLEL SAFE LANGUAGE sql
-			AS 'SELECT hashint8extended(a, b) / 9223372036854775808.0::float8';
-		CREATE OR REPLACE FUNCTION row_vector(id int, dim int) RETURNS real[]
-			IMMUTABLE PARALLEL SAFE LANGUAGE sql
-			AS 'SELECT array_agg(noise(id % 23, d) + 0.5 * noise(id + 1000000, d)
-					ORDER BY d)::real[] FROM generate_series(1, dim) d';
 		CREATE $persistence TABLE $table (id int PRIMARY KEY, grp int,
 			embedding $type($dim));
 	});
@@ -170,6 +180,7 @@ sub load_clustered_queries
 	my $dim = $options{dim} // 32;
 	my $rows = $options{rows} // 20;
 
+	_make_generator($node, $options{dbname});
 	$node->safe_psql($options{dbname} // 'postgres', qq{
 		CREATE TABLE $table AS SELECT id, row_vector(id + 50000000, $dim)::$type($dim)
 			AS embedding FROM generate_series(1, $rows) id;

@@ -174,6 +174,7 @@ typedef struct AnnManifest
 	AnnSegmentEntry *segments;
 	int			nfree;
 	AnnFreeRun *free;
+	int			maxfree;		/* room of `free`, when AnnAddFree() made it */
 	int			npages;			/* pages it lies on */
 	BlockNumber *pages;
 } AnnManifest;
@@ -251,6 +252,8 @@ extern Buffer AnnGrowingOpen(Relation index, const SegmentId *index_id, BlockNum
 /* Offset in the page of the first entry, and of the one after `offset`. */
 #define ANN_FIRST_ENTRY SEG_PAGE_OFFSET
 extern Size AnnNextEntry(const AnnParams *params, Page page, Size offset);
+/* The entry at `offset`, an error when it does not lie within the page's contents. */
+extern AnnEntry *AnnEntryAt(const AnnParams *params, Page page, Size offset);
 /*
  * The elements of the vector entry at `offset`: a pointer into the page, or for
  * a large vector a copy in `scratch` (AnnVectorBytes).  NULL: recycled.

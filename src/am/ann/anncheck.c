@@ -19,6 +19,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/plancat.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/guc.h"
@@ -179,6 +180,26 @@ check_sections(CheckState *state, SegmentReader *reader, const SegmentHeader *he
 	pfree(chunk);
 }
 
+/* Argument and result of a check that reads a mapped file. */
+typedef struct GuardedCheck
+{
+	const AnnSegment *ann;
+	const AnnEnv *env;
+	bool		good;
+	char		message[256];
+} GuardedCheck;
+
+static void
+guarded_check(void *arg)
+{
+	GuardedCheck *check = arg;
+
+	check->good = AnnCheck(check->ann, check->env, check->message, sizeof(check->message));
+}
+
+/*
+ * One segment: sections' checksums, each row's place and vector, the graph or lists.
+ */
 static void
 check_segment(CheckState *state, const AnnViewSegment *segment, int number)
 {
@@ -218,14 +239,27 @@ check_segment(CheckState *state, const AnnViewSegment *segment, int number)
 	FreeAccessStrategy(reader.strategy);
 	if (handle->map.base != NULL)
 	{
+		GuardedCheck check;
 		AnnEnv		env;
-		char		message[256];
 
 		AnnArenaEnv(&env, ScratchArenaCreate((Size) maintenance_work_mem * 1024));
 		env.progress = NULL;
 		env.cancelled = NULL;
-		if (!AnnCheck(&handle->ann, &env, message, sizeof(message)))
-			report_problem(state, "segment %d: %s", number, message);
+		check.ann = &handle->ann;
+		check.env = &env;
+		if (!SegmentGuardedCall(guarded_check, &check))
+		{
+			SegmentCacheKey key;
+
+			segment->handle->failed = true;
+			SegmentCacheKeyInit(&key, state->index, &entry->id);
+			SegmentCacheDrop(&key);
+			AnnForgetView(RelationGetRelid(state->index));
+			report_problem(state, "segment %d: its vector cache file could not be read and was removed; check again",
+						   number);
+		}
+		else if (!check.good)
+			report_problem(state, "segment %d: %s", number, check.message);
 	}
 	pfree(vector);
 }
@@ -254,7 +288,7 @@ check_growing(CheckState *state, const AnnMeta *meta)
 		for (int i = 0; i < info.nentries; i++)
 		{
 			Page		page = BufferGetPage(buffer);
-			AnnEntry   *entry = (AnnEntry *) ((char *) page + offset);
+			AnnEntry   *entry = AnnEntryAt(&state->params, page, offset);
 			uint64		hash = 0;
 
 			if ((entry->flags & ANN_ENTRY_DEAD) == 0)
@@ -426,6 +460,66 @@ nearest_distances(const char *query, int k, Oid *argtypes, Datum *args, double *
 }
 
 /*
+ * The index that index_recall() is about, while the planner may use no other of
+ * its table.
+ */
+static struct
+{
+	Oid			table;
+	Oid			index;
+	get_relation_info_hook_type next;
+}			only_index;
+
+static void
+hide_other_indexes(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
+{
+	ListCell   *cell;
+
+	if (only_index.next != NULL)
+		only_index.next(root, relid, inhparent, rel);
+	if (relid != only_index.table)
+		return;
+	foreach(cell, rel->indexlist)
+	{
+		if (((IndexOptInfo *) lfirst(cell))->indexoid != only_index.index)
+			rel->indexlist = foreach_delete_current(rel->indexlist, cell);
+	}
+}
+
+/*
+ * nearest_distances() by one index of the table, by whatever it costs.
+ */
+static int
+nearest_by_index(Relation heap, Relation index, const char *query, int k, Oid *argtypes,
+				 Datum *args, double *distances)
+{
+	get_relation_info_hook_type previous = get_relation_info_hook;
+	int			level = NewGUCNestLevel();
+	int			n = 0;
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_sort", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_indexscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	PG_TRY();
+	{
+		/* an expression of the index may ask for the recall of another */
+		if (previous != hide_other_indexes)
+			only_index.next = previous;
+		only_index.table = RelationGetRelid(heap);
+		only_index.index = RelationGetRelid(index);
+		get_relation_info_hook = hide_other_indexes;
+		n = nearest_distances(query, k, argtypes, args, distances);
+	}
+	PG_FINALLY();
+	{
+		get_relation_info_hook = previous;
+	}
+	PG_END_TRY();
+	AtEOXact_GUC(false, level);
+	return n;
+}
+
+/*
  * The order-by operator of the index's operator class.
  */
 static char *
@@ -523,11 +617,7 @@ milvus_index_recall(PG_FUNCTION_ARGS)
 		int			ntruth;
 
 		CHECK_FOR_INTERRUPTS();
-		level = NewGUCNestLevel();
-		(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("enable_sort", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		nfound = nearest_distances(query, k, argtypes, &samples[i], found);
-		AtEOXact_GUC(false, level);
+		nfound = nearest_by_index(heap, index, query, k, argtypes, &samples[i], found);
 		if (nfound > 0 && ann_last_scan.index != RelationGetRelid(index))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -314,6 +314,7 @@ AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params, ItemPoi
 
 		CHECK_FOR_INTERRUPTS();
 		AnnReadMeta(index, &meta);
+		MILVUS_DEBUG_POINT("insert-meta-read");
 		if (BlockNumberIsValid(meta.growing_tail) &&
 			insert_on_tail(index, &meta, tid, flags, bytes, data, vector_bytes))
 		{
@@ -346,6 +347,13 @@ AnnGrowingOpen(Relation index, const SegmentId *index_id, BlockNumber block, uin
 		UnlockReleaseBuffer(buffer);
 		return InvalidBuffer;
 	}
+	if (((PageHeader) page)->pd_lower < SEG_PAGE_OFFSET || ((PageHeader) page)->pd_lower > BLCKSZ ||
+		header->number > SEG_PAGE_PAYLOAD / sizeof(AnnEntry))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("growing page in block %u of index \"%s\" is damaged", block,
+						RelationGetRelationName(index)),
+				 errhint("REINDEX the index.")));
 	info->block = block;
 	info->ordinal = header->ordinal;
 	info->next = header->next;
@@ -360,6 +368,20 @@ AnnNextEntry(const AnnParams *params, Page page, Size offset)
 	AnnEntry   *entry = (AnnEntry *) ((char *) page + offset);
 
 	return offset + Min(AnnEntryBytes(params, entry->flags), SEG_PAGE_PAYLOAD);
+}
+
+AnnEntry *
+AnnEntryAt(const AnnParams *params, Page page, Size offset)
+{
+	Size		end = ((PageHeader) page)->pd_lower;
+
+	if (offset + sizeof(AnnEntry) > end || AnnNextEntry(params, page, offset) > end ||
+		!ItemPointerIsValid(&((AnnEntry *) ((char *) page + offset))->tid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("entries of a growing page do not fit its contents"),
+				 errhint("REINDEX the index.")));
+	return (AnnEntry *) ((char *) page + offset);
 }
 
 const void *

@@ -40,6 +40,20 @@ annbuildphasename(int64 phase)
 }
 
 /*
+ * Every column is in order of distance; the other properties follow from the
+ * routine's fields.
+ */
+static bool
+annproperty(Oid index_oid, int attno, IndexAMProperty property, const char *name,
+			bool *result, bool *isnull)
+{
+	if (property != AMPROP_DISTANCE_ORDERABLE || attno == 0)
+		return false;
+	*result = true;
+	return true;
+}
+
+/*
  * An operator class has one order-by operator and one support function, which
  * takes and returns internal.
  */
@@ -50,6 +64,7 @@ annvalidate(Oid opclassoid)
 	Form_pg_opclass opclass;
 	CatCList   *list;
 	bool		valid = true;
+	bool		complete;
 	char	   *name;
 
 	if (!HeapTupleIsValid(tuple))
@@ -70,6 +85,7 @@ annvalidate(Oid opclassoid)
 			valid = false;
 		}
 	}
+	complete = list->n_members > 0;
 	ReleaseCatCacheList(list);
 
 	list = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(opclass->opcfamily));
@@ -86,7 +102,16 @@ annvalidate(Oid opclassoid)
 			valid = false;
 		}
 	}
+	complete &= list->n_members > 0;
 	ReleaseCatCacheList(list);
+
+	if (!complete)
+	{
+		ereport(INFO,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("operator class \"%s\" of access method ann lacks its distance operator or its support function", name)));
+		valid = false;
+	}
 	ReleaseSysCache(tuple);
 	return valid;
 }
@@ -123,6 +148,7 @@ ann_handler(PG_FUNCTION_ARGS)
 	am->amvacuumcleanup = annvacuumcleanup;
 	am->amcostestimate = anncostestimate;
 	am->amoptions = AnnParseOptions;
+	am->amproperty = annproperty;
 	am->ambuildphasename = annbuildphasename;
 	am->amvalidate = annvalidate;
 	am->ambeginscan = annbeginscan;

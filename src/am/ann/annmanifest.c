@@ -72,7 +72,8 @@ AnnReadManifest(Relation index, const AnnMeta *meta)
 		page = BufferGetPage(buffer);
 		if (!SegPageIs(page, SEG_PAGE_MANIFEST, &meta->index_id) ||
 			SegPageGetHeader(page)->ordinal != meta->manifest_version ||
-			SegPageGetHeader(page)->number != (uint32) manifest->npages)
+			SegPageGetHeader(page)->number != (uint32) manifest->npages ||
+			((PageHeader) page)->pd_lower < SEG_PAGE_OFFSET || ((PageHeader) page)->pd_lower > BLCKSZ)
 		{
 			UnlockReleaseBuffer(buffer);
 			return NULL;
@@ -117,7 +118,7 @@ AnnReadManifest(Relation index, const AnnMeta *meta)
 AnnManifest *
 AnnReadManifestLatest(Relation index, AnnMeta *meta)
 {
-	for (;;)
+	for (uint64 failed = 0;; failed = meta->manifest_version)
 	{
 		AnnManifest *manifest;
 
@@ -126,6 +127,12 @@ AnnReadManifestLatest(Relation index, AnnMeta *meta)
 		manifest = AnnReadManifest(index, meta);
 		if (manifest != NULL)
 			return manifest;
+		/* a manifest's pages are recycled only after a newer one */
+		if (meta->manifest_version == failed)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("manifest of index \"%s\" is damaged", RelationGetRelationName(index)),
+					 errhint("REINDEX the index.")));
 	}
 }
 
@@ -141,8 +148,6 @@ compare_runs(const void *a, const void *b)
 void
 AnnAddFree(AnnManifest *manifest, BlockNumber start, BlockNumber nblocks)
 {
-	AnnFreeRun *copy;
-
 	if (nblocks == 0)
 		return;
 	/* extend the run added last, so that pages freed in order make one run */
@@ -156,13 +161,19 @@ AnnAddFree(AnnManifest *manifest, BlockNumber start, BlockNumber nblocks)
 			return;
 		}
 	}
-	copy = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(AnnFreeRun) * (manifest->nfree + 1));
-	if (manifest->nfree > 0)
-		memcpy(copy, manifest->free, sizeof(AnnFreeRun) * manifest->nfree);
-	copy[manifest->nfree].start = start;
-	copy[manifest->nfree].nblocks = nblocks;
-	copy[manifest->nfree].dropped = 0;
-	manifest->free = copy;
+	if (manifest->nfree >= manifest->maxfree)
+	{
+		int			max = Max(64, manifest->nfree * 2);
+		AnnFreeRun *copy = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(AnnFreeRun) * (Size) max);
+
+		if (manifest->nfree > 0)
+			memcpy(copy, manifest->free, sizeof(AnnFreeRun) * manifest->nfree);
+		manifest->free = copy;
+		manifest->maxfree = max;
+	}
+	manifest->free[manifest->nfree].start = start;
+	manifest->free[manifest->nfree].nblocks = nblocks;
+	manifest->free[manifest->nfree].dropped = 0;
 	manifest->nfree++;
 }
 

@@ -16,7 +16,7 @@ check_meta(Relation index, Page page)
 	SegPageHeader *header = SegPageGetHeader(page);
 
 	if (PageIsNew(page) || header->magic != SEG_PAGE_MAGIC || header->kind != SEG_PAGE_META ||
-		meta->magic != ANN_META_MAGIC)
+		meta->magic != ANN_META_MAGIC || meta->nreserves > ANN_MAX_RESERVES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),

@@ -582,6 +582,7 @@ start_scan(IndexScanDesc scan)
 		state->vector_scratch = palloc(AnnVectorBytes(&state->params));
 
 	state->view = AnnAcquireView(state->index, &state->params, &state->growing);
+	MILVUS_DEBUG_POINT("scan-view-read");
 	state->growing_n = state->growing->n;
 	state->growing_aside = state->growing->naside;
 	if (state->view->nsegments + 1 > state->maxsources)

@@ -16,6 +16,7 @@
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* A segment with a larger share of dead rows than this is written anew. */
@@ -146,7 +147,7 @@ carry_marks(SealState *state, const SegmentId *index_id)
 			elog(ERROR, "growing page of a seal has vanished");
 		for (int e = 0; e < info.nentries; e++, done++)
 		{
-			AnnEntry   *entry = (AnnEntry *) ((char *) BufferGetPage(buffer) + offset);
+			AnnEntry   *entry = AnnEntryAt(&state->params, BufferGetPage(buffer), offset);
 
 			if (entry->flags & ANN_ENTRY_DEAD)
 				mark_place(state, marks, state->growing_places[done]);
@@ -320,7 +321,8 @@ read_segment_rows(SealState *state, SourceSegment *source)
 	uint64		count;
 	bool		good;
 
-	good = SegmentReaderOpen(&reader, state->index, &entry->id, entry->start, &source->header);
+	good = SegmentReaderOpen(&reader, state->index, &entry->id, entry->start, &source->header) &&
+		source->header.rows == rows;
 	source->marks = MemoryContextAllocExtended(CurrentMemoryContext,
 											   sizeof(uint64) * Max(SEGMENT_MARK_WORDS(rows), 1),
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -370,6 +372,7 @@ read_segment_rows(SealState *state, SourceSegment *source)
 static void
 close_growing(SealState *state, const AnnMeta *meta)
 {
+	BlockNumber last = InvalidBlockNumber;
 	Buffer		buffer;
 	SegPageHeader *header;
 
@@ -377,7 +380,15 @@ close_growing(SealState *state, const AnnMeta *meta)
 	{
 		AnnMeta		now;
 
+		CHECK_FOR_INTERRUPTS();
 		AnnReadMeta(state->index, &now);
+		/* a page gets its successor and the metapage its tail in one record */
+		if (!BlockNumberIsValid(now.growing_tail) || now.growing_tail == last)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("growing part of index \"%s\" is damaged", RelationGetRelationName(state->index)),
+					 errhint("REINDEX the index.")));
+		last = now.growing_tail;
 		buffer = ReadBuffer(state->index, now.growing_tail);
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		header = SegPageGetHeader(BufferGetPage(buffer));
@@ -445,7 +456,7 @@ read_growing_rows(SealState *state, const SegmentId *index_id)
 		UnlockReleaseBuffer(buffer);
 		for (int e = 0; e < info.nentries; e++, done++)
 		{
-			AnnEntry   *entry = (AnnEntry *) (copy + offset);
+			AnnEntry   *entry = AnnEntryAt(&state->params, (Page) copy, offset);
 			AnnRowClass class = entry->flags & ANN_ENTRY_NULL ? ANN_ROW_NULL
 				: entry->flags & ANN_ENTRY_ZERO ? ANN_ROW_ZERO : ANN_ROW_VECTOR;
 			const void *data = NULL;
@@ -503,7 +514,8 @@ AnnCountMarks(Relation index, const AnnSegmentEntry *entry)
 												   sizeof(uint64) * Max(SEGMENT_MARK_WORDS(AnnSegmentEntryRows(entry)), 1),
 												   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 
-	if (SegmentReaderOpen(&reader, index, &entry->id, entry->start, &header))
+	if (SegmentReaderOpen(&reader, index, &entry->id, entry->start, &header) &&
+		header.rows == AnnSegmentEntryRows(entry))
 		(void) SegmentReadMarks(index, &entry->id, entry->start, &header, marks, &count);
 	pfree(marks);
 	return count;
@@ -634,6 +646,8 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	if (growing_rows == 0 && state.nsources == 0)
 		return 0;
 
+	/* look-ups so far left a catalog snapshot: do not hold back VACUUM by it */
+	InvalidateCatalogSnapshot();
 	state.arena = ScratchArenaCreate(64 * 1024 * 1024);
 	state.spool = AnnSpoolCreate(&state.params);
 	if (growing_rows > 0)
@@ -647,7 +661,13 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	finish_spool(&state);
 	/* searches find the cache files ready when they see the segments */
 	for (int i = 0; i < state.nmade; i++)
-		AnnSegmentClose(AnnSegmentOpen(index, &state.made[i]->entry, CurrentMemoryContext));
+	{
+		AnnSegmentHandle *handle = AnnSegmentOpen(index, &state.made[i]->entry, CurrentMemoryContext);
+
+		if (handle == NULL)
+			elog(ERROR, "new segment has vanished");
+		AnnSegmentClose(handle);
+	}
 	change_manifest(&state);
 	MILVUS_DEBUG_POINT("seal-before-publish");
 	publish(index, heap, state.manifest, &state);

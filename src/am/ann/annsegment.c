@@ -385,6 +385,24 @@ find_mapped(const SegmentMap *map, uint32 id)
 	return NULL;
 }
 
+/* Argument and result of opening a mapped file. */
+typedef struct GuardedOpen
+{
+	AnnSegmentHandle *handle;
+	const AnnSection *sections;
+	int			nsections;
+	AnnStatus	status;
+} GuardedOpen;
+
+static void
+guarded_open(void *arg)
+{
+	GuardedOpen *open = arg;
+
+	open->status = AnnOpen(&open->handle->params, open->handle->entry.rows, open->sections,
+						   open->nsections, &open->handle->ann);
+}
+
 /*
  * Point the handle at its mapping; false when the file does not fit the segment.
  */
@@ -393,6 +411,7 @@ attach_map(AnnSegmentHandle *handle)
 {
 	AnnSection	sections[ANN_MAX_SECTIONS];
 	const SegmentSection *tids = find_mapped(&handle->map, ANN_SEC_TIDS);
+	GuardedOpen open;
 	int			n = 0;
 
 	if (tids == NULL || tids->bytes != sizeof(ItemPointerData) * AnnSegmentEntryRows(&handle->entry))
@@ -410,7 +429,10 @@ attach_map(AnnSegmentHandle *handle)
 		sections[n].data = (char *) handle->map.base + section->offset;
 		n++;
 	}
-	if (AnnOpen(&handle->params, handle->entry.rows, sections, n, &handle->ann) != ANN_OK)
+	open.handle = handle;
+	open.sections = sections;
+	open.nsections = n;
+	if (!SegmentGuardedCall(guarded_open, &open) || open.status != ANN_OK)
 		return false;
 	handle->tids = (const ItemPointerData *) ((char *) handle->map.base + tids->offset);
 	return true;
@@ -567,6 +589,8 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	if (SegmentCacheWrite(state.fill, ANN_SEC_TIDS, 0, tid_data, tids->bytes))
 		(void) SegmentCachePublish(state.fill);
 done:
+	if (state.fill != NULL)
+		SegmentCacheEnd(state.fill);
 	SegmentReaderRelease(&state.reader);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -604,7 +628,8 @@ AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry, MemoryContext owner
 
 	result = MemoryContextAllocZero(owner, sizeof(AnnSegmentHandle));
 	SegmentCacheKeyInit(&key, index, &entry->id);
-	if (!SegmentCacheOpen(&key, &handle.map))
+	/* with the cache off there is nothing to wait for */
+	if (milvus_settings.cache_size != 0 && !SegmentCacheOpen(&key, &handle.map))
 	{
 		bool		good;
 

@@ -80,6 +80,12 @@ vacuum_segment(VacuumState *state, const AnnSegmentEntry *entry)
 
 			if ((marks[row / 64] >> (row % 64)) & 1)
 				continue;
+			if (!ItemPointerIsValid(&tids[i]))
+				ereport(ERROR,
+						(errcode(ERRCODE_INDEX_CORRUPTED),
+						 errmsg("segment of index \"%s\" is damaged",
+								RelationGetRelationName(state->index)),
+						 errhint("REINDEX the index.")));
 			if (state->callback(&tids[i], state->callback_state))
 			{
 				fresh[row / 64] |= UINT64CONST(1) << (row % 64);
@@ -135,7 +141,7 @@ vacuum_growing(VacuumState *state, const AnnMeta *meta)
 		page = BufferGetPage(buffer);
 		for (int i = 0; i < info.nentries; i++)
 		{
-			AnnEntry   *entry = (AnnEntry *) ((char *) page + offset);
+			AnnEntry   *entry = AnnEntryAt(&state->params, page, offset);
 
 			if ((entry->flags & ANN_ENTRY_DEAD) == 0 &&
 				state->callback(&entry->tid, state->callback_state))
@@ -204,6 +210,7 @@ annbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	VacuumState state = {0};
 	bool		growing_done = false;
 	bool		again = true;
+	uint64		failed_version = 0;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
@@ -221,11 +228,12 @@ annbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	{
 		AnnMeta		meta;
 		AnnManifest *manifest = AnnReadManifestLatest(info->index, &meta);
+		bool		good = true;
 
 		again = false;
 		if (!growing_done)
 		{
-			growing_done = vacuum_growing(&state, &meta);
+			good = growing_done = vacuum_growing(&state, &meta);
 			again = true;
 		}
 		for (int i = 0; i < manifest->nsegments; i++)
@@ -237,7 +245,19 @@ annbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 			again = true;
 			if (vacuum_segment(&state, entry))
 				note_seen(&state, &entry->id);
+			else
+				good = false;
 		}
+
+		/* what the manifest names is recycled only after a newer manifest */
+		if (!good && meta.manifest_version == failed_version)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("index \"%s\" lacks pages that its manifest names",
+							RelationGetRelationName(info->index)),
+					 errhint("REINDEX the index.")));
+		if (!good)
+			failed_version = meta.manifest_version;
 		if (state.marked)
 			bump_marks_version(&state);
 		MILVUS_DEBUG_POINT("vacuum-marked");
@@ -265,8 +285,8 @@ annvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
 	AnnMeta		meta;
 	AnnManifest *manifest;
-	SegmentId  *ids;
 	Relation	heap;
+	bool		exclusive;
 
 	if (info->analyze_only)
 		return stats;
@@ -278,11 +298,18 @@ annvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	stats->pages_newly_deleted += AnnCollectGarbage(info->index, heap);
 	table_close(heap, NoLock);
 
+	/* a seal makes the cache files of its segments before a manifest names them */
+	exclusive = AnnTryLockManifest(info->index);
 	manifest = AnnReadManifestLatest(info->index, &meta);
-	ids = palloc(sizeof(SegmentId) * Max(manifest->nsegments, 1));
-	for (int i = 0; i < manifest->nsegments; i++)
-		ids[i] = manifest->segments[i].id;
-	SegmentCacheSweep(info->index, ids, manifest->nsegments);
+	if (exclusive)
+	{
+		SegmentId  *ids = palloc(sizeof(SegmentId) * Max(manifest->nsegments, 1));
+
+		for (int i = 0; i < manifest->nsegments; i++)
+			ids[i] = manifest->segments[i].id;
+		SegmentCacheSweep(info->index, ids, manifest->nsegments);
+		AnnUnlockManifest(info->index);
+	}
 	stats->pages_free = 0;
 	for (int i = 0; i < manifest->nfree; i++)
 		stats->pages_free += manifest->free[i].nblocks;

@@ -396,7 +396,7 @@ choose_mean(Relation index, AnnGrowing *growing, const AnnParams *params, Page p
 
 	for (int i = 0; i < info->nentries && n < MEAN_SAMPLE; i++)
 	{
-		AnnEntry   *entry = (AnnEntry *) ((char *) page + offset);
+		AnnEntry   *entry = AnnEntryAt(params, page, offset);
 
 		if ((entry->flags & (ANN_ENTRY_NULL | ANN_ENTRY_ZERO)) == 0)
 		{
@@ -444,7 +444,7 @@ read_growing(Relation index, AnnGrowing *growing, const AnnParams *params)
 			choose_mean(index, growing, params, page, &info, scratch);
 		while (growing->last_entries < info.nentries && good)
 		{
-			AnnEntry   *entry = (AnnEntry *) ((char *) page + growing->last_offset);
+			AnnEntry   *entry = AnnEntryAt(params, page, growing->last_offset);
 			AnnGrowingRow row;
 
 			row.block = info.block;
@@ -523,6 +523,7 @@ AnnAcquireView(Relation index, const AnnParams *params, AnnGrowing **growing)
 							RelationGetRelationName(index)),
 					 errhint("Retry the query; if it keeps failing, REINDEX the index.")));
 		AnnReadMeta(index, &meta);
+		MILVUS_DEBUG_POINT("view-meta-read");
 		if (meta.dim != params->dim || meta.elem != (uint32) params->elem ||
 			meta.metric != (uint32) params->metric)
 			ereport(ERROR,

@@ -25,7 +25,6 @@
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* A backend asks for a worker for the same index this often at most, in ms. */
@@ -71,6 +70,9 @@ AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 g
 	TimestampTz now;
 	bool		visible;
 
+	/* an index that is being built concurrently is not sealed */
+	if (!index->rd_index->indisvalid)
+		return;
 	/* somebody seals, or VACUUM works on the manifest: nothing to do now */
 	if (!AnnTryLockManifest(index))
 		return;
@@ -132,8 +134,8 @@ AnnSealWorkerMain(Datum arg)
 
 	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
 	SetCurrentStatementStartTimestamp();
+	/* without a snapshot: it would hold back VACUUM for the time of the build */
 	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, "sealing vector index segments");
 
 	/* whoever holds a stronger lock is about to change or drop it: not now */
@@ -144,7 +146,9 @@ AnnSealWorkerMain(Datum arg)
 		if (heap != NULL && ConditionalLockRelationOid(args.index, RowExclusiveLock))
 		{
 			index = try_relation_open(args.index, NoLock);
-			if (index != NULL && index->rd_rel->relkind == RELKIND_INDEX)
+			/* the number may be another relation's by now */
+			if (index != NULL && index->rd_rel->relkind == RELKIND_INDEX &&
+				index->rd_indam->ambuild == annbuild && index->rd_index->indrelid == heapid)
 			{
 				AnnYieldFor(heapid, args.index);
 				seal_until_short(index, heap);
@@ -156,7 +160,6 @@ AnnSealWorkerMain(Datum arg)
 		if (heap != NULL)
 			table_close(heap, NoLock);
 	}
-	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	proc_exit(0);
