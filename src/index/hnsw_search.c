@@ -1,0 +1,478 @@
+/*
+ * hnsw_search.c
+ *		Search in an HNSW graph (Malkov, Yashunin 2018, algorithms 2 and 5).
+ *
+ * The walk ranks rows by the estimates from their codes; the ef best are handed
+ * to the ranking by exact distance (scan.c).  Result set and candidate queue are
+ * one array, ordered by estimate, in which every row is expanded in turn: as long
+ * as the walk ends when the nearest candidate is farther than the ef-th result,
+ * candidates beyond the ef-th are never expanded, and both hold the same rows.
+ *
+ * Nothing is thrown away: seen[] keeps every row compared with its estimate.
+ * When the caller goes on, the nearest of them that were not handed over make the
+ * pool of the next walk, twice as long.  Once walking costs more than reading all
+ * codes, everything left is handed over at once.
+ */
+#include "index/hnsw.h"
+
+/* Hops between looks at cancellation. */
+#define CANCEL_EVERY 256
+
+/*
+ * Codes are off by a little: rows near the ef-th place may change sides.  So
+ * much wider is the pool than asked for, to hold the plain algorithm's recall.
+ */
+#define WIDEN(ef) ((ef) + (ef) / 16 + 2)
+
+typedef struct Walker
+{
+	AnnSearch  *search;
+	const AnnSegment *segment;
+	AnnWalk    *walk;
+	AnnScan    *scan;
+	const uint64_t *excluded;
+	const HnswHeader *upper;
+	uint32_t	width;
+} Walker;
+
+/* ---- costs ---- */
+
+/*
+ * Whether reading all codes costs no more than walking to a pool of `pool` rows.
+ * A hop compares about m rows that are new, each at about twice the cost of one
+ * met in sequence; keeping a long pool in order costs besides.
+ */
+static bool
+scan_is_cheaper(const AnnSearch *search, double pool)
+{
+	const AnnSegment *segment = search->segment;
+	double		fresh = AnnMin(segment->params.m, 32);
+	double		hops = pool / search->allowed;
+
+	return hops * (2 * fresh + hops / 128) >= search->allowed * segment->n;
+}
+
+/* ---- comparing ---- */
+
+/* Estimates of the rows seen[nseen ..] (count of them) into estimates[nseen ..]. */
+static inline void
+compare(Walker *w, uint32_t count)
+{
+	AnnWalk    *walk = w->walk;
+	const AnnSegment *segment = w->segment;
+	const uint32_t *rows = walk->seen + walk->nseen;
+	float	   *out = walk->estimates + walk->nseen;
+
+	if (segment->codes != NULL)
+	{
+		const Sq8Query *query = &w->scan->query;
+
+		kernels->sq8_dot_gather(segment->codes, segment->code_stride, rows, count,
+								query->codes, query->stride, walk->dots);
+		AnnSq8Estimate(query, segment->code_meta, rows, walk->dots, count, out);
+		w->scan->stats.code_distances += count;
+	}
+	else
+	{
+		for (uint32_t i = 0; i < count; i++)
+			out[i] = AnnDistance(&segment->params,
+								 AnnRow(&segment->params, segment->raw, rows[i]),
+								 w->scan->query_raw);
+		w->scan->stats.exact_distances += count;
+	}
+}
+
+/* The links of a row up to the padding. */
+static inline uint32_t
+count_links(const uint32_t *links, uint32_t width)
+{
+	uint32_t	count = 0;
+
+	while (count < width && links[count] != ANN_NO_ROW)
+		count++;
+	return count;
+}
+
+/* Descend from the entry point to the row nearest to the query on layer 1 (algorithm 2, ef = 1). */
+static uint32_t
+descend(Walker *w)
+{
+	AnnWalk    *walk = w->walk;
+	const HnswHeader *upper = w->upper;
+	uint32_t	nearest = 0;
+	float		best;
+
+	/* seen[] past its end serves as the buffer: these rows are not marked */
+	walk->seen[walk->nseen] = 0;
+	compare(w, 1);
+	best = walk->estimates[walk->nseen];
+	for (uint32_t level = upper->max_level; level > 0; level--)
+	{
+		const uint32_t *layer = HnswUpperLinks(upper, level);
+
+		for (bool moved = true; moved;)
+		{
+			const uint32_t *links = layer + (size_t) nearest * upper->m;
+			uint32_t	count = count_links(links, upper->m);
+			const float *estimates = walk->estimates + walk->nseen;
+
+			moved = false;
+			memcpy(walk->seen + walk->nseen, links, count * sizeof(uint32_t));
+			compare(w, count);
+			for (uint32_t i = 0; i < count; i++)
+			{
+				if (estimates[i] < best)
+				{
+					best = estimates[i];
+					nearest = links[i];
+					moved = true;
+				}
+			}
+		}
+	}
+	return nearest;
+}
+
+/* ---- the walk on layer 0 ---- */
+
+static inline bool
+is_excluded(const Walker *w, uint64_t key)
+{
+	return AnnMapGet(w->excluded, (uint32_t) key >> 1);
+}
+
+/*
+ * Expand the pool until every row in it is expanded: the `want` rows nearest to
+ * the query that are not excluded, and the excluded ones between them.  allowed
+ * is how many of the pool's rows are not excluded now.
+ */
+static inline AnnStatus
+expand_pool(Walker *w, size_t want, size_t capacity, bool masked, size_t allowed)
+{
+	AnnWalk    *walk = w->walk;
+	const uint32_t *links = w->segment->links;
+	uint64_t   *pool = walk->pool;
+	size_t		npool = walk->npool;
+	size_t		at = 0;
+	uint64_t	hops = 0;
+	AnnStatus	status = ANN_OK;
+
+	while (at < npool)
+	{
+		uint32_t	row = (uint32_t) pool[at] >> 1;
+		const uint32_t *row_links = links + (size_t) row * w->width;
+		uint32_t	count;
+		size_t		next = at + 1;
+
+		if (pool[at] & 1)
+		{
+			at++;
+			continue;
+		}
+		pool[at] |= 1;
+		if (hops++ % CANCEL_EVERY == CANCEL_EVERY - 1 && AnnCancelled(w->search->env))
+		{
+			status = ANN_CANCELLED;
+			break;
+		}
+		if (!AnnGrow(w->search->scratch->env, (void **) &walk->seen, &walk->seen_capacity,
+					 walk->nseen, walk->nseen + w->width, sizeof(uint32_t)) ||
+			!AnnGrow(w->search->scratch->env, (void **) &walk->estimates,
+					 &walk->estimates_capacity, walk->nseen, walk->nseen + w->width,
+					 sizeof(float)))
+		{
+			status = ANN_NO_MEMORY;
+			break;
+		}
+
+		count = HnswFresh(walk->map, row_links, count_links(row_links, w->width),
+						  walk->seen + walk->nseen);
+		compare(w, count);
+		for (uint32_t i = 0; i < count; i++)
+		{
+			uint64_t	key = AnnKey(walk->estimates[walk->nseen + i],
+									 walk->seen[walk->nseen + i] << 1);
+			bool		full = masked ? allowed >= want || npool == capacity : npool == want;
+			size_t		place;
+
+			if (full && key > pool[npool - 1])
+				continue;
+			__builtin_prefetch(links + (size_t) walk->seen[walk->nseen + i] * w->width);
+			__builtin_prefetch(links + (size_t) walk->seen[walk->nseen + i] * w->width + 16);
+			if (masked)
+			{
+				if (npool == capacity)
+					allowed -= !is_excluded(w, pool[npool - 1]);
+				allowed += !is_excluded(w, key);
+				place = HnswPoolInsert(pool, &npool, capacity, key);
+				while (allowed > want || (allowed == want && is_excluded(w, pool[npool - 1])))
+					allowed -= !is_excluded(w, pool[--npool]);
+			}
+			else
+				place = HnswPoolInsert(pool, &npool, want, key);
+			next = AnnMin(next, place);
+		}
+		walk->nseen += count;
+		at = next;
+	}
+	walk->npool = npool;
+	w->scan->stats.hops += hops;
+	return status;
+}
+
+/* ---- batches ---- */
+
+/* The rows equal to a node: *first and their number. */
+static uint32_t
+find_equal(const Walker *w, uint32_t node, uint32_t *first)
+{
+	const uint32_t *equal = HnswEqual(w->upper);
+	uint32_t	nodes = w->upper->count[0];
+	uint32_t	n = w->segment->n - nodes;
+	uint32_t	low = 0;
+	uint32_t	count = 0;
+
+	for (uint32_t high = n; low < high;)
+	{
+		uint32_t	middle = low + (high - low) / 2;
+
+		if (equal[middle] < node)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low + count < n && equal[low + count] == node)
+		count++;
+	*first = nodes + low;
+	return count;
+}
+
+/* Append a row to those handed over, behind what was seen. */
+static bool
+give_row(Walker *w, uint32_t row, float estimate, size_t *n)
+{
+	AnnWalk    *walk = w->walk;
+	const AnnEnv *env = w->search->scratch->env;
+	size_t		at = walk->nseen + *n;
+
+	if (w->search->map_given)
+		AnnMapSet(walk->given, row);
+	if (w->excluded != NULL && AnnMapGet(w->excluded, row))
+	{
+		w->scan->stats.excluded++;
+		return true;
+	}
+	if (!AnnGrow(env, (void **) &walk->seen, &walk->seen_capacity, at, at + 1,
+				 sizeof(uint32_t)) ||
+		!AnnGrow(env, (void **) &walk->estimates, &walk->estimates_capacity, at, at + 1,
+				 sizeof(float)))
+		return false;
+	walk->seen[at] = row;
+	walk->estimates[at] = estimate;
+	(*n)++;
+	return true;
+}
+
+/* Hand the rows of the pool, and those equal to them, to the ranking. */
+static AnnStatus
+give_pool(Walker *w)
+{
+	AnnWalk    *walk = w->walk;
+	bool		equals = w->upper->count[0] < w->segment->n;
+	size_t		n = 0;
+
+	for (size_t i = 0; i < walk->npool; i++)
+	{
+		uint32_t	row = (uint32_t) walk->pool[i] >> 1;
+		float		estimate = AnnKeyDistance(walk->pool[i]);
+		uint32_t	first = 0;
+		uint32_t	count = equals ? find_equal(w, row, &first) : 0;
+
+		if (!give_row(w, row, estimate, &n))
+			return ANN_NO_MEMORY;
+		for (uint32_t same = first; same < first + count; same++)
+		{
+			if (!give_row(w, same, estimate, &n))
+				return ANN_NO_MEMORY;
+		}
+	}
+	w->search->given += (uint32_t) n;
+	if (w->segment->codes != NULL)
+		return AnnScanAddEstimates(w->scan, w->segment->code_meta, walk->seen + walk->nseen,
+								   walk->estimates + walk->nseen, (uint32_t) n);
+	return AnnScanAddExact(w->scan, walk->seen + walk->nseen, walk->estimates + walk->nseen,
+						   (uint32_t) n);
+}
+
+/* Room in the scratch for a pool and for the first hops. */
+static bool
+reserve_walk(Walker *w, size_t capacity)
+{
+	AnnWalk    *walk = w->walk;
+	const AnnEnv *env = w->search->scratch->env;
+	size_t		words = AnnMapWords(w->segment->n);
+	uint32_t	hop = AnnMax(w->width, w->upper->m);
+
+	if (walk->map_words < words)
+	{
+		if (!AnnGrow(env, (void **) &walk->map, &walk->map_words, 0, words, sizeof(uint64_t)))
+			return false;
+		memset(walk->map, 0, walk->map_words * sizeof(uint64_t));
+	}
+	return AnnGrow(env, (void **) &walk->seen, &walk->seen_capacity, walk->nseen,
+				   walk->nseen + hop, sizeof(uint32_t)) &&
+		AnnGrow(env, (void **) &walk->estimates, &walk->estimates_capacity, walk->nseen,
+				walk->nseen + hop, sizeof(float)) &&
+		AnnGrow(env, (void **) &walk->dots, &walk->dots_capacity, 0, hop, sizeof(int32_t)) &&
+		AnnGrow(env, (void **) &walk->pool, &walk->pool_capacity, 0, capacity,
+				sizeof(uint64_t));
+}
+
+static AnnStatus
+run(Walker *w, size_t want, size_t capacity, size_t allowed)
+{
+	if (w->excluded != NULL)
+		return expand_pool(w, want, capacity, true, allowed);
+	return expand_pool(w, want, capacity, false, allowed);
+}
+
+/* How many rows a pool needs to hold `want` that are not excluded. */
+static size_t
+pool_capacity(const Walker *w, size_t want)
+{
+	if (w->excluded == NULL)
+		return want;
+	return (size_t) AnnMin((double) w->segment->n + 1,
+						   2 * (double) want / w->search->allowed + 64);
+}
+
+static AnnStatus
+first_batch(Walker *w, size_t want)
+{
+	AnnWalk    *walk = w->walk;
+	size_t		capacity = pool_capacity(w, want);
+	uint32_t	entry;
+	AnnStatus	status;
+
+	if (!reserve_walk(w, capacity))
+		return ANN_NO_MEMORY;
+	entry = descend(w);
+	walk->seen[0] = entry;
+	compare(w, 1);
+	walk->nseen = 1;
+	AnnMapSet(walk->map, entry);
+	walk->pool[0] = AnnKey(walk->estimates[0], entry << 1);
+	walk->npool = 1;
+	status = run(w, want, capacity,
+				 w->excluded == NULL || !AnnMapGet(w->excluded, entry) ? 1 : 0);
+	return status == ANN_OK ? give_pool(w) : status;
+}
+
+/* Start the map of rows handed over, with those of the first batch. */
+static AnnStatus
+start_given(Walker *w)
+{
+	AnnWalk    *walk = w->walk;
+	size_t		words = AnnMapWords(w->segment->n);
+
+	if (!AnnGrow(w->search->scratch->env, (void **) &walk->given, &walk->given_capacity, 0, words,
+				 sizeof(uint64_t)))
+		return ANN_NO_MEMORY;
+	memset(walk->given, 0, words * sizeof(uint64_t));
+	for (size_t i = 0; i < walk->npool; i++)
+	{
+		uint32_t	row = (uint32_t) walk->pool[i] >> 1;
+		uint32_t	first;
+		uint32_t	count = find_equal(w, row, &first);
+
+		AnnMapSet(walk->given, row);
+		for (uint32_t same = first; same < first + count; same++)
+			AnnMapSet(walk->given, same);
+	}
+	w->search->map_given = true;
+	return ANN_OK;
+}
+
+/* Everything that was neither handed over nor is excluded. */
+static AnnStatus
+give_rest(Walker *w)
+{
+	AnnWalk    *walk = w->walk;
+
+	if (w->excluded != NULL)
+	{
+		for (size_t i = 0; i < AnnMapWords(w->segment->n); i++)
+			walk->given[i] |= w->excluded[i];
+	}
+	return AnnGiveAll(w->search, walk->given);
+}
+
+/* Walk on from the nearest rows that were seen but not handed over. */
+static AnnStatus
+next_batch(Walker *w, size_t want)
+{
+	AnnWalk    *walk = w->walk;
+	size_t		capacity = pool_capacity(w, want);
+	size_t		n = 0;
+	size_t		allowed = 0;
+	AnnStatus	status;
+
+	if (!reserve_walk(w, AnnMax(capacity, walk->nseen)))
+		return ANN_NO_MEMORY;
+	for (size_t i = 0; i < walk->nseen; i++)
+	{
+		if (!AnnMapGet(walk->given, walk->seen[i]))
+			walk->pool[n++] = AnnKey(walk->estimates[i], walk->seen[i] << 1);
+	}
+	if (n == 0)
+		return give_rest(w);
+	n = AnnSelectKeys(walk->pool, n, capacity);
+	AnnSortKeys(walk->pool, n);
+
+	/* cut it to what a walk would have kept */
+	walk->npool = 0;
+	while (walk->npool < AnnMin(n, capacity) && allowed < want)
+	{
+		allowed += w->excluded == NULL || !is_excluded(w, walk->pool[walk->npool]);
+		walk->npool++;
+	}
+	status = run(w, want, capacity, allowed);
+	return status == ANN_OK ? give_pool(w) : status;
+}
+
+/* The next batch of a search in a graph. */
+AnnStatus
+AnnHnswGive(AnnSearch *search)
+{
+	const AnnSegment *segment = search->segment;
+	const HnswHeader *upper = segment->upper;
+	Walker		w = {
+		.search = search,
+		.segment = segment,
+		.walk = &search->scratch->walk,
+		.scan = &search->scratch->scan,
+		.excluded = search->params.excluded,
+		.upper = upper,
+		.width = HnswWidth(upper->degree),
+	};
+
+	if (search->batch == 0)
+	{
+		search->batch = WIDEN((size_t) search->params.ef);
+		if (scan_is_cheaper(search, (double) search->batch))
+			return AnnGiveAll(search, w.excluded);
+		return first_batch(&w, search->batch);
+	}
+
+	if (!search->map_given)
+	{
+		AnnStatus	status = start_given(&w);
+
+		if (status != ANN_OK)
+			return status;
+	}
+	search->batch *= 2;
+	if (scan_is_cheaper(search, (double) search->given + (double) search->batch))
+		return give_rest(&w);
+	return next_batch(&w, search->batch);
+}

@@ -1,0 +1,297 @@
+/*
+ * index.h
+ *		The ANN algorithms: build, expand, open, search.  Plain C on memory.
+ *
+ * No PostgreSQL header is included here or below; memory, cancellation and
+ * progress reach the code through AnnEnv.  Life of a segment's index:
+ *
+ *	  raw vectors --AnnBuild--> durable sections (small, packed; stored once,
+ *		write-logged) --AnnExpand--> query form (sections that can be mapped
+ *		read-only) --AnnOpen--> AnnSegment --AnnSearch*--> hits
+ *
+ * Rows are numbered 0..n-1 in segment order.  Distances are what ORDER BY
+ * sorts: squared L2, negative inner product, 1 - cosine, L1; smaller is nearer.
+ */
+#ifndef MILVUS_INDEX_H
+#define MILVUS_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum AnnMetric
+{
+	ANN_L2 = 1,
+	ANN_IP = 2,
+	ANN_COSINE = 3,
+	ANN_L1 = 4
+} AnnMetric;
+
+typedef enum AnnElem
+{
+	ANN_F32 = 1,
+	ANN_F16 = 2
+} AnnElem;
+
+typedef enum AnnType
+{
+	ANN_FLAT = 1,
+	ANN_IVF_FLAT = 2,
+	ANN_HNSW = 3
+} AnnType;
+
+typedef enum AnnStatus
+{
+	ANN_OK = 0,
+	ANN_NO_MEMORY,
+	ANN_CANCELLED,
+	ANN_IO,						/* a read or write callback failed */
+	ANN_CORRUPT					/* section sizes, offsets or row numbers make no sense */
+} AnnStatus;
+
+/* Ranges (Milvus's) and defaults of build parameters. */
+#define ANN_MIN_M 2
+#define ANN_MAX_M 2048
+#define ANN_DEFAULT_M 30
+#define ANN_MIN_EF_CONSTRUCTION 8
+#define ANN_MAX_EF_CONSTRUCTION 65536
+#define ANN_DEFAULT_EF_CONSTRUCTION 360
+#define ANN_MIN_NLIST 1
+#define ANN_MAX_NLIST 65536
+#define ANN_DEFAULT_NLIST 128
+#define ANN_MAX_DIM 32768
+#define ANN_MAX_ROWS 0x7fffffff	/* of one segment */
+
+typedef struct AnnParams
+{
+	AnnType		type;
+	AnnMetric	metric;
+	AnnElem		elem;
+	uint32_t	dim;
+	uint32_t	m;				/* HNSW: links a node on upper layers, 2m on layer 0 */
+	uint32_t	ef_construction;	/* HNSW */
+	uint32_t	nlist;			/* IVF_FLAT; capped by the builder when rows are few */
+	uint64_t	seed;
+} AnnParams;
+
+/*
+ * What the code asks of its surroundings.  Every callback is called by the
+ * thread that called the Ann* function, never by a worker thread; none may jump
+ * out (longjmp) of it.  alloc returns memory aligned to 64 bytes or NULL.
+ */
+typedef struct AnnEnv
+{
+	void	   *ctx;
+	void	   *(*alloc) (void *ctx, size_t bytes);
+	void		(*free) (void *ctx, void *p);
+	bool		(*cancelled) (void *ctx);	/* may be NULL */
+	void		(*progress) (void *ctx, uint64_t done, uint64_t total);	/* may be NULL */
+} AnnEnv;
+
+/* malloc-backed environment for tests and benchmarks */
+extern const AnnEnv AnnMallocEnv;
+
+/*
+ * Sections.  A segment is a set of byte arrays named by id.  D: durable, Q: in
+ * the query form.  The caller stores ids it does not know as they are.
+ */
+typedef enum AnnSectionId
+{
+	ANN_SEC_RAW = 1,			/* D Q  n x dim elements, row-major, no padding */
+	ANN_SEC_MEAN = 2,			/* D Q  dim float32: what codes are relative to */
+	ANN_SEC_CENTROIDS = 3,		/* D Q  IVF: nlist x dim float32 */
+	ANN_SEC_LISTS = 4,			/* D Q  IVF: nlist + 1 uint32, first row of each list */
+	ANN_SEC_GRAPH = 5,			/* D    HNSW: header, levels, bit-packed links */
+	ANN_SEC_CODES = 16,			/*   Q  n x code stride bytes (sq8.h) */
+	ANN_SEC_CODE_META = 17,		/*   Q  n x Sq8Meta */
+	ANN_SEC_LINKS = 18,			/*   Q  HNSW: layer 0, n x 2m uint32, padded with ANN_NO_ROW */
+	ANN_SEC_UPPER = 19			/*   Q  HNSW: upper layers */
+} AnnSectionId;
+
+#define ANN_NO_ROW 0xffffffffu
+#define ANN_MAX_SECTIONS 8
+
+typedef struct AnnSection
+{
+	uint32_t	id;
+	uint64_t	bytes;
+	const void *data;			/* 64-byte aligned; NULL where only the size is meant */
+} AnnSection;
+
+/* ---- build ---- */
+
+typedef struct AnnBuilt
+{
+	/*
+	 * Row i of the segment is row order[i] of the input (NULL: the same order);
+	 * the caller writes RAW and its own per-row data in this order.
+	 */
+	uint32_t   *order;
+	AnnSection	sections[ANN_MAX_SECTIONS]; /* durable ones except RAW */
+	int			nsections;
+	void	   *owned;			/* private: what AnnBuiltFree releases */
+} AnnBuilt;
+
+/*
+ * Build the durable sections over n rows at `raw` (n x dim elements).  Rows of
+ * zero length under COSINE must not be given.  Runs on nthreads threads
+ * including the caller; the others block all signals and call no callback.
+ */
+extern AnnStatus AnnBuild(const AnnParams *params, const void *raw, uint32_t n,
+						  int nthreads, const AnnEnv *env, AnnBuilt *built);
+extern void AnnBuiltFree(AnnBuilt *built, const AnnEnv *env);
+
+/* ---- durable form to query form ---- */
+
+/* Read `bytes` of RAW at byte offset `offset` into dst; false on failure. */
+typedef bool (*AnnReadRaw) (void *ctx, uint64_t offset, size_t bytes, void *dst);
+/* Write `bytes` of section `id` at `offset`; false on failure. */
+typedef bool (*AnnWriteSection) (void *ctx, uint32_t id, uint64_t offset,
+								 const void *data, size_t bytes);
+
+/*
+ * Ids and sizes of the query form's sections (data NULL) for n rows and the
+ * given durable sections (RAW left out).  Returns their number or -1 when the
+ * durable sections are not what the parameters say.
+ */
+extern int	AnnExpandedSections(const AnnParams *params, uint32_t n,
+								const AnnSection *durable, int ndurable,
+								AnnSection *expanded);
+
+/*
+ * Compute and write every section of the query form, RAW included, with bounded
+ * memory (a few MB).  Deterministic.  Verifies all row numbers in links, so that
+ * an opened segment can be walked without checks.
+ */
+extern AnnStatus AnnExpand(const AnnParams *params, uint32_t n,
+						   const AnnSection *durable, int ndurable,
+						   AnnReadRaw read_raw, void *read_ctx,
+						   AnnWriteSection write, void *write_ctx,
+						   const AnnEnv *env);
+
+/* ---- open and search ---- */
+
+typedef struct Sq8Meta Sq8Meta;	/* sq8.h */
+
+typedef struct AnnSegment
+{
+	AnnParams	params;
+	uint32_t	n;
+	const void *raw;
+	const float *mean;
+	const uint8_t *codes;
+	size_t		code_stride;
+	const Sq8Meta *code_meta;
+	const float *centroids;
+	const uint32_t *lists;
+	uint32_t	nlist;
+	const uint32_t *links;		/* layer 0 */
+	const void *upper;
+} AnnSegment;
+
+/* Point a segment at its query form; checks sizes.  Allocates nothing. */
+extern AnnStatus AnnOpen(const AnnParams *params, uint32_t n,
+						 const AnnSection *sections, int nsections,
+						 AnnSegment *segment);
+
+typedef struct AnnHit
+{
+	float		distance;		/* exact, from the raw vectors */
+	uint32_t	row;
+} AnnHit;
+
+typedef struct AnnSearchParams
+{
+	uint32_t	ef;				/* HNSW: length of the candidate list, >= 1 */
+	uint32_t	nprobe;			/* IVF: lists looked at first, >= 1 */
+
+	/*
+	 * Rows not to return, one bit a row, or NULL.  They are walked through but
+	 * take no place in the candidate list.
+	 */
+	const uint64_t *excluded;
+} AnnSearchParams;
+
+typedef struct AnnSearchStats
+{
+	uint64_t	code_distances; /* compared by code */
+	uint64_t	exact_distances;	/* compared by raw vector */
+	uint64_t	hops;			/* graph nodes or lists expanded */
+	uint64_t	excluded;		/* rows met and left out by the mask */
+	uint32_t	batches;		/* times the search was continued */
+	bool		exhaustive;		/* went over to all remaining rows */
+} AnnSearchStats;
+
+/*
+ * Scratch memory kept between searches (visited marks, heaps).  One search uses
+ * it at a time; searches open at the same time take one each.
+ */
+typedef struct AnnScratch AnnScratch;
+extern AnnScratch *AnnScratchCreate(const AnnEnv *env);	/* NULL: no memory */
+extern void AnnScratchFree(AnnScratch *scratch);
+
+typedef struct AnnSearch AnnSearch;
+
+/*
+ * Start a search for the `dim` elements at query (of the segment's element
+ * type, finite, not of zero length under COSINE).  The query is copied; segment,
+ * mask and scratch must outlive the search.  NULL: no memory.
+ */
+extern AnnSearch *AnnSearchBegin(const AnnSegment *segment, const void *query,
+								 const AnnSearchParams *params,
+								 AnnScratch *scratch, const AnnEnv *env);
+
+/*
+ * The next hits, at most max, nearest first within the answer.  The first batch
+ * of HNSW is its ef candidates; later ones continue the walk, then go over to
+ * all remaining rows.  *nhits = 0 when every row that is not excluded was
+ * returned, each exactly once.  A later answer may hold a hit nearer than one
+ * returned before (the caller drops or keeps it).
+ */
+extern AnnStatus AnnSearchNext(AnnSearch *search, AnnHit *hits, int max, int *nhits);
+extern const AnnSearchStats *AnnSearchGetStats(const AnnSearch *search);
+extern void AnnSearchEnd(AnnSearch *search);
+
+/* ---- exact scan by lower bounds (FLAT, IVF lists, growing rows) ---- */
+
+/* The exact distance of a row, or NaN to leave the row out. */
+typedef float (*AnnExactDistance) (void *ctx, uint32_t row);
+
+typedef struct AnnScan AnnScan;
+
+/*
+ * A scan that is exact although it reads codes first: rows are ranked by a lower
+ * bound of their distance (sq8.h), compared exactly in that order, and returned
+ * once no other row can be nearer.  mean is what the codes are relative to.
+ */
+extern AnnScan *AnnScanBegin(const AnnParams *params, const void *query, const float *mean,
+							 AnnExactDistance exact, void *exact_ctx, const AnnEnv *env);
+/* Add n rows numbered first_row.. by their codes; bits of excluded are numbered like the rows. */
+extern AnnStatus AnnScanAddCodes(AnnScan *scan, const uint8_t *codes, size_t code_stride,
+								 const Sq8Meta *meta, uint32_t first_row, uint32_t n,
+								 const uint64_t *excluded);
+/* Add n rows by their raw vectors (metrics without codes: L1). */
+extern AnnStatus AnnScanAddRaw(AnnScan *scan, const void *raw, uint32_t first_row,
+							   uint32_t n, const uint64_t *excluded);
+/* As AnnSearchNext; more rows may be added between calls. */
+extern AnnStatus AnnScanNext(AnnScan *scan, AnnHit *hits, int max, int *nhits);
+extern const AnnSearchStats *AnnScanGetStats(const AnnScan *scan);
+extern void AnnScanEnd(AnnScan *scan);
+
+/* ---- exact distance and checks ---- */
+
+/* The distance that ORDER BY sorts by, from two raw vectors. */
+extern float AnnDistance(const AnnParams *params, const void *a, const void *b);
+
+/*
+ * Graph and list invariants of an opened segment: links in range, no self
+ * links, every row reachable from the entry point.  Writes a message of at most
+ * len bytes and returns false at the first fault.
+ */
+extern bool AnnCheck(const AnnSegment *segment, const AnnEnv *env, char *message, size_t len);
+
+/* "HNSW", "IVF_FLAT", "FLAT"; "L2", "IP", "COSINE", "L1" */
+extern const char *AnnTypeName(AnnType type);
+extern const char *AnnMetricName(AnnMetric metric);
+
+#endif							/* MILVUS_INDEX_H */
