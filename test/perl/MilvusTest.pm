@@ -113,7 +113,7 @@ sub load_queries
 }
 
 # _make_generator($node, $dbname): the function row_vector, which makes vectors in
-# 23 clusters; noise is uniform in (-1, 1) and fixed by its arguments.
+# 23 clusters that overlap; noise is uniform in (-1, 1) and fixed by its arguments.
 sub _make_generator
 {
 	my ($node, $dbname) = @_;
@@ -123,7 +123,7 @@ sub _make_generator
 			AS 'SELECT hashint8extended(a, b) / 9223372036854775808.0::float8';
 		CREATE OR REPLACE FUNCTION row_vector(id int, dim int) RETURNS real[]
 			IMMUTABLE PARALLEL SAFE LANGUAGE sql
-			AS 'SELECT array_agg(noise(id % 23, d) + 0.5 * noise(id + 1000000, d)
+			AS 'SELECT array_agg(noise(id % 23, d) + noise(id + 1000000, d)
 					ORDER BY d)::real[] FROM generate_series(1, dim) d';
 	});
 	return;

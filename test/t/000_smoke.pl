@@ -18,7 +18,7 @@ $node->safe_psql('postgres',
 	  . " WITH (index_type = 'HNSW', m = 16, ef_construction = 200)");
 is($node->safe_psql('postgres', "SELECT milvus.check_index('glosses_embedding')"),
 	'', 'the built index has no problem');
-cmp_ok(recall($node), '>=', 0.99, 'recall of the built index');
+cmp_ok(recall($node), '>=', 0.98, 'recall of the built index');
 cmp_ok(recall($node, where => "t.pos = 'v'"), '>=', 0.95, 'recall behind a filter');
 
 # A row that was just inserted is its own nearest neighbour, and is gone once deleted.
@@ -33,6 +33,6 @@ isnt( $node->safe_psql('postgres', $MilvusTest::INDEXED . $nearest_to_query_1),
 	'-1', 'the next statement does not find a deleted row');
 
 $node->restart;
-cmp_ok(recall($node), '>=', 0.99, 'recall after a restart');
+cmp_ok(recall($node), '>=', 0.98, 'recall after a restart');
 
 done_testing();

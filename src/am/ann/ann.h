@@ -235,10 +235,10 @@ extern Size AnnEntryBytes(const AnnParams *params, uint16 flags);
 /* Pages after the first that a vector's entry needs. */
 extern int	AnnRestPages(const AnnParams *params);
 /*
- * The lock that keeps blocks of large vectors, taken but not yet linked, apart
- * from garbage collection: shared by inserters, exclusive for the collector.
+ * The lock that keeps blocks which inserters took, but which no page names yet,
+ * apart from garbage collection: shared by inserters, exclusive for the collector.
  */
-#define ANN_LARGE_LOCK_BLOCK MaxBlockNumber	/* never a block of ours */
+#define ANN_BLOCKS_LOCK MaxBlockNumber	/* never a block of ours */
 extern void AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params,
 							 ItemPointer tid, AnnRowClass class, const void *data,
 							 uint64 *growing_rows);

@@ -107,38 +107,70 @@ insert_on_tail(Relation index, const AnnMeta *meta, ItemPointer tid, uint16 flag
 }
 
 /*
- * nblocks contiguous blocks for growing pages, from the metapage's reserves or
- * the relation's end; `meta` is the metapage image that will be logged.
+ * nblocks contiguous blocks for growing pages from the reserves in `meta`, a copy
+ * of the metapage that will be logged; InvalidBlockNumber when there are none.
  */
 static BlockNumber
-take_blocks(Relation index, AnnMeta *meta, uint64 growing_rows, BlockNumber nblocks)
+take_blocks(AnnMeta *meta, BlockNumber nblocks)
 {
-	BlockNumber start;
-	BlockNumber count;
-
 	for (uint32 i = 0; i < meta->nreserves; i++)
 	{
 		AnnRun	   *run = &meta->reserves[i];
+		BlockNumber start = run->start;
 
 		if (run->end - run->start < nblocks)
 			continue;
-		start = run->start;
 		run->start += nblocks;
 		if (run->start == run->end)
 			*run = meta->reserves[--meta->nreserves];
 		return start;
 	}
+	return InvalidBlockNumber;
+}
+
+/*
+ * Add to the reserves from the relation's end.  The file is extended before the
+ * metapage is locked, for all scans and inserts wait for that lock; until the
+ * blocks are written down there the shared lock keeps garbage collection off.
+ */
+static void
+add_reserve(Relation index, uint64 growing_rows, BlockNumber nblocks)
+{
 	/* small indexes stay small, busy ones grow in larger steps */
-	count = nblocks * Max(1, Min(MAX_EXTEND_BLOCKS / nblocks, growing_rows / 32));
+	BlockNumber count = nblocks * Max(1, Min(MAX_EXTEND_BLOCKS / nblocks, growing_rows / 32));
+	BlockNumber start;
+	Buffer		metabuf;
+	AnnMeta    *meta;
+	AnnLog		log = {0};
+	uint32		at;
+
+	LockPage(index, ANN_BLOCKS_LOCK, ShareLock);
 	start = SegReserveBlocks(index, count);
-	if (count > nblocks && meta->nreserves < ANN_MAX_RESERVES)
+	SegLogEnd(index, start + count - 1);
+	MILVUS_DEBUG_POINT("insert-reserved");
+
+	metabuf = AnnLockMeta(index);
+	meta = AnnMetaOf(BufferGetPage(metabuf));
+	at = meta->nreserves;
+	if (at == ANN_MAX_RESERVES)
 	{
-		SegLogEnd(index, start + count - 1);
-		meta->reserves[meta->nreserves].start = start + nblocks;
-		meta->reserves[meta->nreserves].end = start + count;
-		meta->nreserves++;
+		/* the shortest run makes room; garbage collection finds its blocks */
+		at = 0;
+		for (uint32 i = 1; i < ANN_MAX_RESERVES; i++)
+			if (meta->reserves[i].end - meta->reserves[i].start <
+				meta->reserves[at].end - meta->reserves[at].start)
+				at = i;
 	}
-	return start;
+	START_CRIT_SECTION();
+	meta->reserves[at].start = start;
+	meta->reserves[at].end = start + count;
+	meta->nreserves = Max(meta->nreserves, at + 1);
+	AnnLogBuffer(&log, 0, metabuf, false);
+	AnnLogRange(&log, 0, meta, sizeof(AnnMeta));
+	AnnLogFinish(&log, index);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(metabuf);
+	UnlockPage(index, ANN_BLOCKS_LOCK, ShareLock);
 }
 
 /*
@@ -165,12 +197,18 @@ write_rest(Relation index, const AnnMeta *meta, BlockNumber start, int nrest,
 	}
 }
 
+typedef enum NewPageResult
+{
+	PAGE_ADDED,
+	PAGE_TAIL_MOVED,			/* somebody else added one */
+	PAGE_NO_BLOCKS				/* the reserves are empty */
+} NewPageResult;
+
 /*
- * Add a page with the entry behind `old_tail`.  Returns false when the chain's
- * tail is another one by now.  large_start: the blocks of a large entry, taken
- * and filled before; else InvalidBlockNumber.
+ * Add a page with the entry behind `old_tail`.  large_start: the blocks of a
+ * large entry, taken and filled before; else InvalidBlockNumber.
  */
-static bool
+static NewPageResult
 insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start,
 				   ItemPointer tid, uint16 flags, Size bytes, const void *data,
 				   Size vector_bytes, uint64 *growing_rows)
@@ -190,7 +228,14 @@ insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start
 	if (meta->growing_tail != old_tail)
 	{
 		UnlockReleaseBuffer(metabuf);
-		return false;
+		return PAGE_TAIL_MOVED;
+	}
+	changed = *meta;
+	block = BlockNumberIsValid(large_start) ? large_start : take_blocks(&changed, 1);
+	if (!BlockNumberIsValid(block))
+	{
+		UnlockReleaseBuffer(metabuf);
+		return PAGE_NO_BLOCKS;
 	}
 	if (BlockNumberIsValid(old_tail))
 	{
@@ -210,9 +255,6 @@ insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start
 	head_ordinal = BlockNumberIsValid(old_tail) ? meta->growing_head_ordinal : ordinal;
 	*growing_rows = ordinal + 1 - head_ordinal;
 
-	changed = *meta;
-	block = BlockNumberIsValid(large_start) ? large_start
-		: take_blocks(index, &changed, *growing_rows, 1);
 	buffer = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK, NULL);
 	changed.growing_tail = block;
 	if (!BlockNumberIsValid(old_tail))
@@ -247,7 +289,7 @@ insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start
 	if (BufferIsValid(tailbuf))
 		UnlockReleaseBuffer(tailbuf);
 	UnlockReleaseBuffer(metabuf);
-	return true;
+	return PAGE_ADDED;
 }
 
 /*
@@ -262,19 +304,31 @@ insert_large(Relation index, const AnnParams *params, ItemPointer tid,
 	int			nrest = AnnRestPages(params);
 	Size		first_bytes = SEG_PAGE_PAYLOAD - sizeof(AnnEntry);
 	AnnMeta		meta;
-	AnnMeta    *image;
-	Buffer		metabuf;
-	GenericXLogState *state;
 	BlockNumber start;
 
-	LockPage(index, ANN_LARGE_LOCK_BLOCK, ShareLock);
-	metabuf = AnnLockMeta(index);
-	state = GenericXLogStart(index);
-	image = AnnMetaOf(GenericXLogRegisterBuffer(state, metabuf, 0));
-	start = take_blocks(index, image, 0, 1 + nrest);
-	memcpy(&meta, image, sizeof(meta));
-	GenericXLogFinish(state);
-	UnlockReleaseBuffer(metabuf);
+	LockPage(index, ANN_BLOCKS_LOCK, ShareLock);
+	for (;;)
+	{
+		Buffer		metabuf = AnnLockMeta(index);
+		AnnMeta    *page_meta = AnnMetaOf(BufferGetPage(metabuf));
+		AnnLog		log = {0};
+
+		meta = *page_meta;
+		start = take_blocks(&meta, 1 + nrest);
+		if (BlockNumberIsValid(start))
+		{
+			START_CRIT_SECTION();
+			*page_meta = meta;
+			AnnLogBuffer(&log, 0, metabuf, false);
+			AnnLogRange(&log, 0, page_meta, sizeof(AnnMeta));
+			AnnLogFinish(&log, index);
+			END_CRIT_SECTION();
+		}
+		UnlockReleaseBuffer(metabuf);
+		if (BlockNumberIsValid(start))
+			break;
+		add_reserve(index, 0, 1 + nrest);
+	}
 	MILVUS_DEBUG_POINT("insert-large-taken");
 
 	write_rest(index, &meta, start + 1, nrest, (const char *) data + first_bytes,
@@ -284,10 +338,10 @@ insert_large(Relation index, const AnnParams *params, ItemPointer tid,
 	{
 		AnnReadMeta(index, &meta);
 		if (insert_on_new_page(index, meta.growing_tail, start, tid, 0,
-							   SEG_PAGE_PAYLOAD, data, first_bytes, growing_rows))
+							   SEG_PAGE_PAYLOAD, data, first_bytes, growing_rows) == PAGE_ADDED)
 			break;
 	}
-	UnlockPage(index, ANN_LARGE_LOCK_BLOCK, ShareLock);
+	UnlockPage(index, ANN_BLOCKS_LOCK, ShareLock);
 }
 
 /*
@@ -322,11 +376,17 @@ AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params, ItemPoi
 			return;
 		}
 		MILVUS_DEBUG_POINT("insert-new-page");
-		if (insert_on_new_page(index, meta.growing_tail, InvalidBlockNumber, tid, flags,
-							   bytes, data, vector_bytes, growing_rows))
+		switch (insert_on_new_page(index, meta.growing_tail, InvalidBlockNumber, tid, flags,
+								   bytes, data, vector_bytes, growing_rows))
 		{
-			MILVUS_DEBUG_POINT("insert-page-added");
-			return;
+			case PAGE_ADDED:
+				MILVUS_DEBUG_POINT("insert-page-added");
+				return;
+			case PAGE_TAIL_MOVED:
+				break;
+			case PAGE_NO_BLOCKS:
+				add_reserve(index, AnnGrowingRows(index, &meta), 1);
+				break;
 		}
 	}
 }

@@ -46,6 +46,7 @@ typedef struct SealState
 	Relation	heap;
 	AnnParams	params;
 	AnnManifest *manifest;
+	uint64		marks_version;	/* before any source was read */
 	MemoryContext context;
 	MemoryContext spool_context;
 	ScratchArena *arena;		/* for places */
@@ -106,8 +107,10 @@ mark_place(SealState *state, uint64 **marks, RowPlace place)
 
 /*
  * Carry marks that were set since the sources were read into the new segments.
- * The metapage is exclusively locked: a VACUUM that marks a source later looks
- * at the manifest after it, and finds the new segments.
+ * The metapage is exclusively locked.  A VACUUM changes marks_version after its
+ * marks and then looks at the manifest: one that does so later finds the new
+ * segments and goes over them, so this is needed only if marks_version changed
+ * since the sources were read.
  */
 static void
 carry_marks(SealState *state, const SegmentId *index_id)
@@ -207,9 +210,10 @@ publish(Relation index, Relation heap, AnnManifest *manifest, SealState *state)
 	MILVUS_DEBUG_POINT("publish-manifest-written");
 
 	metabuf = AnnLockMeta(index);
-	if (state != NULL)
+	meta = AnnMetaOf(BufferGetPage(metabuf));
+	if (state != NULL && meta->marks_version != state->marks_version)
 	{
-		carry_marks(state, &AnnMetaOf(BufferGetPage(metabuf))->index_id);
+		carry_marks(state, &meta->index_id);
 		MILVUS_DEBUG_POINT("publish-marks-carried");
 	}
 	if (state != NULL && state->growing)
@@ -638,6 +642,7 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	state.segment_rows = AnnSegmentRows(index);
 	state.nthreads = AnnBuildThreads();
 	state.manifest = AnnReadManifestLatest(index, &meta);
+	state.marks_version = meta.marks_version;
 	growing_rows = AnnGrowingRows(index, &meta);
 	if (mode == ANN_SEAL_VACUUM &&
 		growing_rows < AnnGrowingLimit(&state.params) * VACUUM_GROWING_SHARE)
@@ -737,8 +742,9 @@ collect_locked(Relation index, Relation heap)
 	AnnGetParams(index, &params);
 
 	/*
-	 * Growing pages are added under the metapage's lock: the size and the
-	 * metapage read together account for every block.
+	 * Inserters extend the file under the lock that the caller holds exclusively
+	 * and write the blocks down in the metapage: size and metapage account for
+	 * every block.
 	 */
 	metabuf = ReadBuffer(index, ANN_META_BLOCK);
 	LockBuffer(metabuf, BUFFER_LOCK_SHARE);
@@ -806,14 +812,14 @@ AnnCollectGarbage(Relation index, Relation heap)
 
 	if (!index_is_usable(index) || !AnnTryLockManifest(index))
 		return 0;
-	if (ConditionalLockPage(index, ANN_LARGE_LOCK_BLOCK, ExclusiveLock))
+	if (ConditionalLockPage(index, ANN_BLOCKS_LOCK, ExclusiveLock))
 	{
 		context = AllocSetContextCreate(CurrentMemoryContext, "ann garbage", ALLOCSET_DEFAULT_SIZES);
 		old = MemoryContextSwitchTo(context);
 		found = collect_locked(index, heap);
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
-		UnlockPage(index, ANN_LARGE_LOCK_BLOCK, ExclusiveLock);
+		UnlockPage(index, ANN_BLOCKS_LOCK, ExclusiveLock);
 	}
 	AnnUnlockManifest(index);
 	return found;

@@ -16,6 +16,7 @@
 #include "pgstat.h"
 #include "postmaster/autovacuum.h"
 #include "storage/lmgr.h"
+#include "storage/lwlock.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -161,6 +162,30 @@ AnnYieldFor(Oid table, Oid index)
 	yield.index = index;
 }
 
+/*
+ * The lock table, or NULL: builder threads may be running, so nothing may jump
+ * out of here.
+ */
+static LockData *
+read_locks(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	LockData   *volatile locks = NULL;
+
+	PG_TRY();
+	{
+		locks = GetLockStatusData();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		LWLockReleaseAll();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return locks;
+}
+
 static bool
 somebody_waits(void)
 {
@@ -174,7 +199,9 @@ somebody_waits(void)
 	if (!TimestampDifferenceExceeds(yield.checked, now, YIELD_INTERVAL))
 		return false;
 	yield.checked = now;
-	locks = GetLockStatusData();
+	locks = read_locks();
+	if (locks == NULL)
+		return false;
 	for (int i = 0; i < locks->nelements && !waits; i++)
 	{
 		const LockInstanceData *lock = &locks->locks[i];
@@ -183,8 +210,7 @@ somebody_waits(void)
 			lock->locktag.locktag_field1 == MyDatabaseId &&
 			(lock->locktag.locktag_field2 == yield.table || lock->locktag.locktag_field2 == yield.index);
 	}
-	if (locks->nelements > 0)
-		pfree(locks->locks);
+	pfree(locks->locks);
 	pfree(locks);
 	return waits;
 }

@@ -31,7 +31,7 @@ typedef struct VacuumState
 	IndexBulkDeleteResult *stats;
 	SegmentId  *seen;			/* segments gone over */
 	int			nseen;
-	bool		marked;			/* segment marks were set since the last bump */
+	bool		marked;			/* marks were set since the last bump */
 } VacuumState;
 
 /*
@@ -153,6 +153,7 @@ vacuum_growing(VacuumState *state, const AnnMeta *meta)
 					entry = (AnnEntry *) ((char *) page + offset);
 				}
 				entry->flags |= ANN_ENTRY_DEAD;
+				state->marked = true;
 				state->stats->tuples_removed++;
 			}
 			offset = AnnNextEntry(&state->params, page, offset);
@@ -188,8 +189,9 @@ note_seen(VacuumState *state, const SegmentId *id)
 }
 
 /*
- * Make scans read the marks again.  After the marks, before the table's rows can
- * be reused.
+ * Make scans read the marks again, and publishers carry them over.  After the
+ * marks, before the last look at the manifest and before the table's rows can be
+ * reused.
  */
 static void
 bump_marks_version(VacuumState *state)
