@@ -8,13 +8,14 @@ use File::Basename qw(dirname);
 use MilvusTest;
 use Test::More;
 
+my $python = $ENV{MILVUS_PYTHON} || 'python3';
 my ($out, $err);
-IPC::Run::run([ 'python3', '-c', 'import numpy, psycopg, pgvector.psycopg' ], '>', \$out, '2>', \$err)
+IPC::Run::run([ $python, '-c', 'import numpy, psycopg, pgvector.psycopg' ], '>', \$out, '2>', \$err)
   or plan skip_all => 'python3 without numpy, psycopg and pgvector (from PyPI)';
 
 my $node = new_node('main');
 my $good = IPC::Run::run(
-	[ 'python3', dirname(__FILE__) . '/../python/round_trip.py', $node->connstr('postgres') ],
+	[ $python, dirname(__FILE__) . '/../python/round_trip.py', $node->connstr('postgres') ],
 	'>', \$out, '2>', \$err);
 my @checks = $out =~ /^((?:not )?ok \d+ - .*)$/mg;
 foreach my $check (@checks)
