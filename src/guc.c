@@ -113,22 +113,29 @@ MilvusDefineSettings(void)
 void
 MilvusDebugPoint(const char *name)
 {
-	const char *setting = milvus_settings.debug_point;
 	size_t		len = strlen(name);
+	const char *action = NULL;
 
-	if (strncmp(setting, name, len) != 0)
+	for (const char *p = milvus_settings.debug_point; *p != '\0' && action == NULL;)
+	{
+		if (strncmp(p, name, len) == 0 && strchr(":,", p[len]) != NULL)
+			action = p + len;
+		p += strcspn(p, ",");
+		p += *p == ',';
+	}
+	if (action == NULL)
 		return;
-	if (setting[len] == '\0')
+	if (*action != ':')
 	{
 		elog(LOG, "stopping at debug point \"%s\"", name);
 		kill(getpid(), SIGKILL);
 		pg_usleep(10000000);
 	}
-	else if (strcmp(setting + len, ":error") == 0)
+	else if (strncmp(action, ":error", 6) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("stopped at debug point \"%s\"", name)));
-	else if (strcmp(setting + len, ":wait") == 0)
+	else if (strncmp(action, ":wait", 5) == 0)
 	{
 		LOCKTAG		tag;
 

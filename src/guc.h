@@ -31,8 +31,8 @@ extern void MilvusDefineSettings(void);
 /*
  * A named step at which tests stop the process: `milvus.debug_point = 'name'`
  * kills it with SIGKILL there, 'name:error' raises an ERROR, 'name:wait' waits
- * until an advisory lock (0, 19530) can be had.  Never 'wait' where a buffer
- * lock is held.
+ * until an advisory lock (0, 19530) can be had.  Several are separated by commas.
+ * Never 'wait' where a buffer lock is held.
  */
 #define MILVUS_DEBUG_POINT(name) \
 	do { \

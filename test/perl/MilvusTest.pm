@@ -25,6 +25,7 @@ our @EXPORT = qw(
   new_node load_glosses load_queries load_clustered insert_clustered
   load_clustered_queries index_used recall same_as_exact same_rows check_index
   index_stat sql_state test_size crash_at run_until_killed
+  wait_until_down
 );
 
 # The folder of the shipped data, which the server reads itself.
@@ -374,8 +375,15 @@ sub run_until_killed
 		"SET milvus.debug_point = '$point';\n$sql", on_error_stop => 1);
 	croak "the step \"$point\" was not reached" if $status != 2;
 
-	# The postmaster does not restart by itself (restart_after_crash = off in these
-	# nodes): it ends, which stop() finds out.
+	wait_until_down($node);
+	return;
+}
+
+# wait_until_down($node): waits for the server to end after one of its processes was
+# killed; it does not restart by itself (restart_after_crash = off in these nodes).
+sub wait_until_down
+{
+	my ($node) = @_;
 	my $pidfile = $node->data_dir . '/postmaster.pid';
 	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{

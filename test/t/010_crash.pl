@@ -62,6 +62,28 @@ sub prepare
 	return index_stat($node, "${table}_embedding", 'bytes');
 }
 
+# Kills a seal or merge that carries marks to its new segments: they were set by a
+# VACUUM while it was built.
+sub crash_carrying
+{
+	my ($sql) = @_;
+	my $holder = $node->background_psql('postgres');
+	$holder->query_safe('SELECT pg_advisory_lock(0, 19530);');
+	my $sealer = $node->background_psql('postgres', on_error_stop => 0);
+	$sealer->query_until(qr/begun/, "\\echo begun\n"
+		  . "SET milvus.debug_point = 'seal-before-publish:wait,publish-marks-carried'; $sql;\n");
+	$node->poll_query_until('postgres',
+		q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted})
+	  or die 'the seal does not wait';
+	$node->safe_psql('postgres', 'DELETE FROM items WHERE id % 8 = 5');
+	$node->safe_psql('postgres', 'VACUUM items');
+	$holder->query('SELECT pg_advisory_unlock(0, 19530);');
+	eval { $_->quit } foreach $sealer, $holder;
+	wait_until_down($node);
+	$node->start;
+	return;
+}
+
 # The steps, in the order they come to, each with whether blocks stay behind.
 my @sealing = (
 	[ 'segment-built', 0 ],
@@ -78,7 +100,8 @@ foreach my $step ([ 'seal-closed', 0 ], @sealing)
 {
 	my ($point, $leaves) = @$step;
 	my $bytes = prepare('items');
-	crash_at($node, $point, "SELECT milvus.seal_index('items_embedding')");
+	my $seal = "SELECT milvus.seal_index('items_embedding')";
+	$point eq 'publish-marks-carried' ? crash_carrying($seal) : crash_at($node, $point, $seal);
 	sound("seal, $point", 'items', bytes_before => $bytes, leaves => $leaves);
 	$node->safe_psql('postgres', 'DROP TABLE items');
 }
@@ -89,12 +112,13 @@ foreach my $step (@sealing)
 	$node->safe_psql('postgres', "SELECT milvus.seal_index('items_embedding')");
 	insert_clustered($node, first => 801, rows => 20, dim => 16);
 	$bytes = index_stat($node, 'items_embedding', 'bytes');
-	crash_at($node, $point, "SELECT milvus.compact_index('items_embedding')");
+	my $merge = "SELECT milvus.compact_index('items_embedding')";
+	$point eq 'publish-marks-carried' ? crash_carrying($merge) : crash_at($node, $point, $merge);
 	sound("merge, $point", 'items', bytes_before => $bytes, leaves => 0);
 	$node->safe_psql('postgres', 'DROP TABLE items');
 }
 foreach my $point ('vacuum-growing-marked', 'vacuum-before-marks', 'vacuum-after-marks',
-	'vacuum-marked', 'segment-written', 'publish-marks-carried', 'published')
+	'vacuum-marked', 'segment-written', 'publish-manifest-written', 'published')
 {
 	my $bytes = prepare('items');
 	crash_at($node, $point, 'SET milvus.growing_rows = 100; VACUUM items');

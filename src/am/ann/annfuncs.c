@@ -38,6 +38,11 @@ AnnOpenForFunction(Oid indexid, LOCKMODE lockmode, Relation *heap)
 
 	*heap = OidIsValid(heapid) ? table_open(heapid, lockmode) : NULL;
 	index = relation_open(indexid, lockmode);
+	/* the number may have become another index's before it was locked */
+	if (heapid != IndexGetRelation(indexid, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("could not open parent table of index \"%s\"", RelationGetRelationName(index))));
 	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

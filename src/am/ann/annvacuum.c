@@ -107,7 +107,7 @@ vacuum_segment(VacuumState *state, const AnnSegmentEntry *entry)
 
 		/*
 		 * Marks that were there already may be of a VACUUM that ended before it
-		 * told the scans of them.
+		 * told of them.
 		 */
 		state->marked |= removed > 0 || count > 0;
 	}
@@ -143,8 +143,10 @@ vacuum_growing(VacuumState *state, const AnnMeta *meta)
 		{
 			AnnEntry   *entry = AnnEntryAt(&state->params, page, offset);
 
-			if ((entry->flags & ANN_ENTRY_DEAD) == 0 &&
-				state->callback(&entry->tid, state->callback_state))
+			/* perhaps of a VACUUM that ended before it told of its marks */
+			if (entry->flags & ANN_ENTRY_DEAD)
+				state->marked = true;
+			else if (state->callback(&entry->tid, state->callback_state))
 			{
 				if (xlog == NULL)
 				{
