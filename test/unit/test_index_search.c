@@ -85,6 +85,32 @@ test_threads_reach_the_same_recall(void)
 	free(queries);
 }
 
+/*
+ * Clusters that hold more rows than ef_construction: no link leads from one to
+ * the next on layer 0, so a walk must start in the right one.
+ */
+static void
+test_many_clusters(void)
+{
+	for (int kind = 0; kind < ALL_KINDS; kind++)
+	{
+		AnnParams	params = kind_params(kind, ANN_HNSW, 32);
+		uint32_t	n = 20000;
+		void	   *raw = clustered_rows(&params, n, 200, 1);
+		void	   *queries = clustered_rows(&params, 100, 200, 2);
+		AnnSearchParams search = {.ef = 40};
+		Store		store;
+
+		params.m = 8;
+		params.ef_construction = 40;
+		REQUIRE(store_make(&store, &params, raw, n, 2) == ANN_OK);
+		CHECK(recall(&store, queries, 100, 10, &search) >= 0.93);
+		store_free(&store);
+		free(raw);
+		free(queries);
+	}
+}
+
 /* One thread builds the same bytes each time; expanding them gives the same bytes. */
 static void
 test_build_and_expand_are_deterministic(void)
@@ -625,6 +651,7 @@ main(void)
 	GemmInit();
 	RUN(test_recall);
 	RUN(test_threads_reach_the_same_recall);
+	RUN(test_many_clusters);
 	RUN(test_build_and_expand_are_deterministic);
 	RUN(test_streams_are_complete);
 	RUN(test_walk_goes_on_in_order);
