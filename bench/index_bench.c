@@ -63,7 +63,7 @@ typedef struct Arena
 	const uint32_t *order;
 } Arena;
 
-static void
+static void __attribute__((noreturn))
 die(const char *message, const char *detail)
 {
 	fprintf(stderr, "index_bench: %s: %s\n", message, detail);

@@ -92,6 +92,38 @@ extern AnnStatus AnnHnswUnpack(const AnnParams *params, uint32_t n, const AnnSec
 /* ---- steps of a walk, used by build and search alike ---- */
 
 /*
+ * Where a walk starts.  Greedy descent from one entry point loses its way where
+ * rows lie in many clusters and layers are too sparse to lead from one to the
+ * next.  Instead, the first rows (those of the highest levels, one after the other
+ * in memory) are all compared, which costs little more than a few hops, and the
+ * HNSW_BEAM nearest go down through the layers together.
+ */
+#define HNSW_BEAM 4
+
+/* How many rows are compared at first, of n nodes: about 2 sqrt(n). */
+static inline uint32_t
+HnswStartRows(uint32_t n, bool coded)
+{
+	uint32_t	root = 1;
+
+	/* in integers, so that it is the same everywhere; a little above the root */
+	while ((uint64_t) root * root < n)
+		root += AnnMax(root / 16, 1);
+	return AnnMin(coded ? 2 * root : AnnMax(root / 2, HNSW_BEAM), n);
+}
+
+/* The highest layer that rows 0 .. n - 1 are on. */
+static inline uint32_t
+HnswLayerOf(const uint32_t *count, uint32_t max_level, uint32_t n)
+{
+	uint32_t	level = max_level;
+
+	while (level > 0 && count[level] < n)
+		level--;
+	return level;
+}
+
+/*
  * Append those of `count` links whose bit is not set yet to out, and set it.
  * Returns how many they are; out needs room for count.
  */

@@ -6,7 +6,7 @@
  * Since all rows are known, their order is ours to choose:
  *	1. Nodes are given levels. Those of upper layers are numbered first, highest
  *	   level first, and inserted: they span the whole set.
- *	2. Every other row is placed: a greedy walk finds its nearest upper row.
+ *	2. Every other row is placed: a short walk finds its nearest upper row.
  *	   Rows are numbered by where that row comes in a depth-first walk of layer 1,
  *	   so that near rows get near numbers. The search then touches fewer pages
  *	   and cache lines, and so does the rest of the build.
@@ -313,15 +313,25 @@ parallel(HnswBuild *build, int nthreads, uint32_t first, uint32_t end, AnnChunkF
 					   counts ? &progress : NULL);
 }
 
-/* Insert rows first .. end - 1; they are coded. */
+/*
+ * Insert rows first .. end - 1; they are coded.  The first ones alone, and then
+ * in steps that double the graph until it holds the rows that walks start from.
+ */
 static AnnStatus
 insert_rows(HnswBuild *build, uint32_t first, uint32_t end)
 {
-	uint32_t	alone = AnnMax(first, AnnMin(end, FIRST_ROWS));
-	AnnStatus	status = parallel(build, 1, first, alone, insert_chunk, true);
+	uint32_t	start_rows = HnswStartRows(build->n, build->codes != NULL);
+	AnnStatus	status = ANN_OK;
 
-	if (status == ANN_OK)
-		status = parallel(build, build->nthreads, alone, end, insert_chunk, true);
+	while (first < end && status == ANN_OK)
+	{
+		uint32_t	upto = first < FIRST_ROWS ? FIRST_ROWS : first < start_rows ? 2 * first : end;
+
+		upto = AnnMin(upto, end);
+		status = parallel(build, first < FIRST_ROWS ? 1 : build->nthreads, first, upto,
+						  insert_chunk, true);
+		build->settled = first = upto;
+	}
 	return status;
 }
 

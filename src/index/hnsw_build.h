@@ -70,6 +70,7 @@ typedef struct HnswBuild
 	uint32_t   *order;			/* input row of each row */
 	uint32_t   *equal;			/* the nodes that rows n .. nrows - 1 are equal to */
 	uint32_t   *entries;		/* where to enter layer 0 to insert a row */
+	uint32_t	settled;		/* rows 0 .. settled - 1 are in the graph */
 
 	size_t		stride;
 	uint8_t    *codes;			/* NULL: distances from raw */
@@ -120,7 +121,7 @@ extern void *AnnHnswOwn(HnswBuild *build, size_t bytes);
 
 /* Put a row into the graph, on all its layers. */
 extern void AnnHnswInsert(HnswBuild *build, HnswWorker *worker, uint32_t row);
-/* The row of layer 1 where a greedy walk ends for an input row that has no place yet. */
+/* The row of layer 1 nearest to an input row that has no place yet, as far as a short walk sees. */
 extern uint32_t AnnHnswNearestUpper(HnswBuild *build, HnswWorker *worker, const void *raw_row);
 /* Cut a node down to the links it may keep. */
 extern void AnnHnswTrim(HnswBuild *build, HnswWorker *worker, const HnswLayer *layer,

@@ -11,6 +11,12 @@
 
 #include <sched.h>
 
+/*
+ * How much nearer to a row chosen before a second choice may be (of squared
+ * distances; measured on both sets of bench/: more adds links but no recall).
+ */
+#define RELAX 1.2f
+
 /* Turns of the spin before the processor is given away. */
 #define SPINS 64
 
@@ -118,6 +124,8 @@ measure(const HnswBuild *build, HnswWorker *worker, const Target *target, const 
 			out[i] = AnnDistance(build->params, raw_row(build, rows[i]), target->raw);
 		return;
 	}
+	for (uint32_t i = 0; i < n; i++)
+		__builtin_prefetch(&build->factors[rows[i]]);
 	kernels->sq8_dot_gather(build->codes, build->stride, rows, n, target->query, build->stride,
 							worker->dots);
 	for (uint32_t i = 0; i < n; i++)
@@ -150,60 +158,13 @@ distance_between(const HnswBuild *build, uint32_t a, uint32_t b)
 
 /* ---- walks ---- */
 
-/* Follow the nearest link on a layer until none is nearer (algorithm 2 with ef = 1). */
-static uint32_t
-greedy(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t level,
-	   uint32_t from, float *best)
-{
-	for (bool moved = true; moved;)
-	{
-		uint32_t	count = read_links(&build->layers[level], from, worker->links);
-
-		moved = false;
-		measure(build, worker, target, worker->links, count, worker->distances);
-		for (uint32_t i = 0; i < count; i++)
-		{
-			if (worker->distances[i] < *best)
-			{
-				*best = worker->distances[i];
-				from = worker->links[i];
-				moved = true;
-			}
-		}
-	}
-	return from;
-}
-
-/* Descend from the entry point through the layers above `level`. */
-static uint32_t
-descend(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t level)
-{
-	uint32_t	at = 0;
-	float		best;
-
-	measure(build, worker, target, &at, 1, &best);
-	for (uint32_t l = build->max_level; l > level; l--)
-		at = greedy(build, worker, target, l, at, &best);
-	return at;
-}
-
-/* Start a walk from one row. */
-static void
-start_walk(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t row)
-{
-	float		distance;
-
-	measure(build, worker, target, &row, 1, &distance);
-	worker->pool[0] = AnnKey(distance, row << 1);
-	worker->npool = 1;
-}
-
 /*
  * Bring the pool to the ef nearest rows of a layer, starting from what is in it
  * (algorithm 2).  Clears its marks when done.
  */
 static void
-walk(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t level)
+walk(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t level,
+	 uint32_t ef)
 {
 	const HnswLayer *layer = &build->layers[level];
 	uint64_t   *pool = worker->pool;
@@ -239,10 +200,10 @@ walk(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t 
 			uint64_t	key = AnnKey(worker->distances[i], fresh[i] << 1);
 			size_t		place;
 
-			if (npool == build->ef && key > pool[npool - 1])
+			if (npool == ef && key > pool[npool - 1])
 				continue;
 			__builtin_prefetch(HnswNode(layer, fresh[i]));
-			place = HnswPoolInsert(pool, &npool, build->ef, key);
+			place = HnswPoolInsert(pool, &npool, ef, key);
 			next = AnnMin(next, place);
 		}
 		nseen += count;
@@ -253,42 +214,101 @@ walk(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t 
 		worker->map[worker->seen[i] >> 6] = 0;
 }
 
+/* Start the pool with one row. */
+static void
+start_at(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t row)
+{
+	float		distance;
+
+	measure(build, worker, target, &row, 1, &distance);
+	worker->pool[0] = AnnKey(distance, row << 1);
+	worker->npool = 1;
+}
+
+/*
+ * Bring rows of layer `level` near the target into the pool, from the first rows
+ * down through the layers above (hnsw.h, HNSW_BEAM).
+ */
+static void
+descend(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32_t level)
+{
+	uint32_t	n = AnnMin(build->settled, build->count[level]);
+	uint32_t	beam = AnnMin(HNSW_BEAM, build->ef);
+	uint32_t	block = build->layers[0].room;
+
+	n = AnnMin(n, HnswStartRows(build->n, build->codes != NULL));
+	start_at(build, worker, target, 0);
+	for (uint32_t first = 1; first < n; first += block)
+	{
+		uint32_t	rows = AnnMin(block, n - first);
+
+		for (uint32_t i = 0; i < rows; i++)
+			worker->links[i] = first + i;
+		measure(build, worker, target, worker->links, rows, worker->distances);
+		for (uint32_t i = 0; i < rows; i++)
+		{
+			uint64_t	key = AnnKey(worker->distances[i], (first + i) << 1);
+
+			if (worker->npool < beam || key < worker->pool[beam - 1])
+				HnswPoolInsert(worker->pool, &worker->npool, beam, key);
+		}
+	}
+	for (uint32_t l = HnswLayerOf(build->count, build->max_level, AnnMax(n, 1)); l > level; l--)
+		walk(build, worker, target, l, beam);
+}
+
 /* ---- choice of links ---- */
 
 /*
+ * Whether a candidate is farther from every row chosen before than from the row
+ * itself, if only `relax` times as far.  One that is not can be reached through
+ * the row it is near to.
+ */
+static inline bool
+is_diverse(const HnswBuild *build, uint64_t candidate, const uint64_t *chosen, uint32_t n,
+		   float relax)
+{
+	float		distance = AnnKeyDistance(candidate);
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		if (distance_between(build, (uint32_t) candidate, (uint32_t) chosen[i]) * relax <=
+			distance)
+			return false;
+	}
+	return true;
+}
+
+/*
  * Choose at most `keep` of n candidates (keys of distance and row, nearest
- * first) into worker->chosen (algorithm 4): a candidate that is nearer to one
- * chosen before than to the row itself is passed over, since it is reached
- * through that one.  Of equal rows one is chosen, so that many equal rows do not
- * link to each other only.  Half of the room left is filled with the nearest of
- * those passed over.  Returns how many.
+ * first) into worker->chosen: the diverse ones (algorithm 4); then, where room is
+ * left, those of the others that are a little less so, as in the second pass of
+ * DiskANN (Subramanya et al. 2019, algorithm 2): denser links cost little and
+ * find more at the same ef.  Inner products have no scale, so under IP the nearest
+ * of the others fill half of the room instead.  Returns how many.
  */
 static uint32_t
 choose(const HnswBuild *build, HnswWorker *worker, const uint64_t *candidates, uint32_t n,
 	   uint32_t keep)
 {
 	uint64_t   *chosen = worker->chosen;
+	bool		scaled = build->params->metric != ANN_IP;
 	uint32_t	nchosen = 0;
 	uint32_t	npassed = 0;
-	uint32_t	fill;
 
 	for (uint32_t i = 0; i < n && nchosen < keep; i++)
 	{
-		float		distance = AnnKeyDistance(candidates[i]);
-		bool		diverse = true;
-
-		for (uint32_t j = 0; j < nchosen && diverse; j++)
-			diverse = distance_between(build, (uint32_t) candidates[i],
-									   (uint32_t) chosen[j]) > distance;
-		if (diverse)
+		if (is_diverse(build, candidates[i], chosen, nchosen, 1))
 			chosen[nchosen++] = candidates[i];
 		else
 			worker->passed_over[npassed++] = candidates[i];
 	}
-	fill = keep / 2 > nchosen ? keep / 2 - nchosen : 0;
-	fill = AnnMin(fill, npassed);
-	memcpy(chosen + nchosen, worker->passed_over, fill * sizeof(uint64_t));
-	return nchosen + fill;
+	for (uint32_t i = 0; i < npassed && nchosen < (scaled ? keep : keep / 2); i++)
+	{
+		if (!scaled || is_diverse(build, worker->passed_over[i], chosen, nchosen, RELAX))
+			chosen[nchosen++] = worker->passed_over[i];
+	}
+	return nchosen;
 }
 
 /* Cut a node whose links are in worker->candidates (n keys, in no order).  The caller holds its lock. */
@@ -354,16 +374,16 @@ AnnHnswInsert(HnswBuild *build, HnswWorker *worker, uint32_t row)
 {
 	Target		target = {0};
 	uint32_t	level = build->max_level;
-	uint32_t	at = 0;
 
 	if (row == 0)
 		return;
 	while (level > 0 && row >= build->count[level])
 		level--;
 	aim_at_row(build, worker, row, &target);
-	at = level == 0 && build->entries != NULL ? build->entries[row]
-		: descend(build, worker, &target, level);
-	start_walk(build, worker, &target, at);
+	if (level == 0 && build->entries != NULL)
+		start_at(build, worker, &target, build->entries[row]);
+	else
+		descend(build, worker, &target, level);
 
 	for (uint32_t l = level + 1; l-- > 0;)
 	{
@@ -371,7 +391,7 @@ AnnHnswInsert(HnswBuild *build, HnswWorker *worker, uint32_t row)
 		uint32_t	n;
 
 		/* where the walk ended above is where it starts below */
-		walk(build, worker, &target, l);
+		walk(build, worker, &target, l, build->ef);
 		for (size_t i = 0; i < worker->npool; i++)
 			worker->candidates[i] = (worker->pool[i] >> 32) << 32 |
 				(uint32_t) worker->pool[i] >> 1;
@@ -406,7 +426,9 @@ AnnHnswNearestUpper(HnswBuild *build, HnswWorker *worker, const void *raw)
 		AnnHnswEncode(build, raw, worker->code, &target.factor);
 		aim(build, worker, worker->code, &target);
 	}
-	return descend(build, worker, &target, 0);
+	/* layer 1 is not walked below: what was found there comes first */
+	descend(build, worker, &target, 0);
+	return (uint32_t) worker->pool[0] >> 1;
 }
 
 void
@@ -415,6 +437,6 @@ AnnHnswNear(HnswBuild *build, HnswWorker *worker, uint32_t row)
 	Target		target = {0};
 
 	aim_at_row(build, worker, row, &target);
-	start_walk(build, worker, &target, descend(build, worker, &target, 0));
-	walk(build, worker, &target, 0);
+	descend(build, worker, &target, 0);
+	walk(build, worker, &target, 0, build->ef);
 }

@@ -7,6 +7,7 @@
  * one array, ordered by estimate, in which every row is expanded in turn: as long
  * as the walk ends when the nearest candidate is farther than the ef-th result,
  * candidates beyond the ef-th are never expanded, and both hold the same rows.
+ * Upper layers are walked the same way, with a short array (hnsw.h, HNSW_BEAM).
  *
  * Nothing is thrown away: seen[] keeps every row compared with its estimate.
  * When the caller goes on, the nearest of them that were not handed over make the
@@ -23,6 +24,9 @@
  * much wider is the pool than asked for, to hold the plain algorithm's recall.
  */
 #define WIDEN(ef) ((ef) + (ef) / 16 + 2)
+
+/* Rows compared one after the other at a time. */
+#define BLOCK 256
 
 typedef struct Walker
 {
@@ -67,6 +71,8 @@ compare(Walker *w, uint32_t count)
 	{
 		const Sq8Query *query = &w->scan->query;
 
+		for (uint32_t i = 0; i < count; i++)
+			__builtin_prefetch(&segment->code_meta[rows[i]]);
 		kernels->sq8_dot_gather(segment->codes, segment->code_stride, rows, count,
 								query->codes, query->stride, walk->dots);
 		AnnSq8Estimate(query, segment->code_meta, rows, walk->dots, count, out);
@@ -93,47 +99,7 @@ count_links(const uint32_t *links, uint32_t width)
 	return count;
 }
 
-/* Descend from the entry point to the row nearest to the query on layer 1 (algorithm 2, ef = 1). */
-static uint32_t
-descend(Walker *w)
-{
-	AnnWalk    *walk = w->walk;
-	const HnswHeader *upper = w->upper;
-	uint32_t	nearest = 0;
-	float		best;
-
-	/* seen[] past its end serves as the buffer: these rows are not marked */
-	walk->seen[walk->nseen] = 0;
-	compare(w, 1);
-	best = walk->estimates[walk->nseen];
-	for (uint32_t level = upper->max_level; level > 0; level--)
-	{
-		const uint32_t *layer = HnswUpperLinks(upper, level);
-
-		for (bool moved = true; moved;)
-		{
-			const uint32_t *links = layer + (size_t) nearest * upper->m;
-			uint32_t	count = count_links(links, upper->m);
-			const float *estimates = walk->estimates + walk->nseen;
-
-			moved = false;
-			memcpy(walk->seen + walk->nseen, links, count * sizeof(uint32_t));
-			compare(w, count);
-			for (uint32_t i = 0; i < count; i++)
-			{
-				if (estimates[i] < best)
-				{
-					best = estimates[i];
-					nearest = links[i];
-					moved = true;
-				}
-			}
-		}
-	}
-	return nearest;
-}
-
-/* ---- the walk on layer 0 ---- */
+/* ---- the walk on a layer ---- */
 
 static inline bool
 is_excluded(const Walker *w, uint64_t key)
@@ -142,15 +108,16 @@ is_excluded(const Walker *w, uint64_t key)
 }
 
 /*
- * Expand the pool until every row in it is expanded: the `want` rows nearest to
+ * Expand the pool on a layer (`width` links a row) until every row in it is
+ * expanded: the `want` rows nearest to
  * the query that are not excluded, and the excluded ones between them.  allowed
  * is how many of the pool's rows are not excluded now.
  */
 static inline AnnStatus
-expand_pool(Walker *w, size_t want, size_t capacity, bool masked, size_t allowed)
+expand_pool(Walker *w, const uint32_t *links, uint32_t width, size_t want, size_t capacity,
+			bool masked, size_t allowed)
 {
 	AnnWalk    *walk = w->walk;
-	const uint32_t *links = w->segment->links;
 	uint64_t   *pool = walk->pool;
 	size_t		npool = walk->npool;
 	size_t		at = 0;
@@ -160,7 +127,7 @@ expand_pool(Walker *w, size_t want, size_t capacity, bool masked, size_t allowed
 	while (at < npool)
 	{
 		uint32_t	row = (uint32_t) pool[at] >> 1;
-		const uint32_t *row_links = links + (size_t) row * w->width;
+		const uint32_t *row_links = links + (size_t) row * width;
 		uint32_t	count;
 		size_t		next = at + 1;
 
@@ -176,16 +143,16 @@ expand_pool(Walker *w, size_t want, size_t capacity, bool masked, size_t allowed
 			break;
 		}
 		if (!AnnGrow(w->search->scratch->env, (void **) &walk->seen, &walk->seen_capacity,
-					 walk->nseen, walk->nseen + w->width, sizeof(uint32_t)) ||
+					 walk->nseen, walk->nseen + width, sizeof(uint32_t)) ||
 			!AnnGrow(w->search->scratch->env, (void **) &walk->estimates,
-					 &walk->estimates_capacity, walk->nseen, walk->nseen + w->width,
+					 &walk->estimates_capacity, walk->nseen, walk->nseen + width,
 					 sizeof(float)))
 		{
 			status = ANN_NO_MEMORY;
 			break;
 		}
 
-		count = HnswFresh(walk->map, row_links, count_links(row_links, w->width),
+		count = HnswFresh(walk->map, row_links, count_links(row_links, width),
 						  walk->seen + walk->nseen);
 		compare(w, count);
 		for (uint32_t i = 0; i < count; i++)
@@ -197,8 +164,8 @@ expand_pool(Walker *w, size_t want, size_t capacity, bool masked, size_t allowed
 
 			if (full && key > pool[npool - 1])
 				continue;
-			__builtin_prefetch(links + (size_t) walk->seen[walk->nseen + i] * w->width);
-			__builtin_prefetch(links + (size_t) walk->seen[walk->nseen + i] * w->width + 16);
+			__builtin_prefetch(links + (size_t) walk->seen[walk->nseen + i] * width);
+			__builtin_prefetch(links + (size_t) walk->seen[walk->nseen + i] * width + 16);
 			if (masked)
 			{
 				if (npool == capacity)
@@ -311,7 +278,7 @@ reserve_walk(Walker *w, size_t capacity)
 	AnnWalk    *walk = w->walk;
 	const AnnEnv *env = w->search->scratch->env;
 	size_t		words = AnnMapWords(w->segment->n);
-	uint32_t	hop = AnnMax(w->width, w->upper->m);
+	uint32_t	hop = AnnMax(AnnMax(w->width, w->upper->m), HNSW_BEAM);
 
 	if (walk->map_words < words)
 	{
@@ -328,12 +295,15 @@ reserve_walk(Walker *w, size_t capacity)
 				sizeof(uint64_t));
 }
 
+/* Expand the pool on layer 0. */
 static AnnStatus
-run(Walker *w, size_t want, size_t capacity, size_t allowed)
+walk_bottom(Walker *w, size_t want, size_t capacity, size_t allowed)
 {
+	const uint32_t *links = w->segment->links;
+
 	if (w->excluded != NULL)
-		return expand_pool(w, want, capacity, true, allowed);
-	return expand_pool(w, want, capacity, false, allowed);
+		return expand_pool(w, links, w->width, want, capacity, true, allowed);
+	return expand_pool(w, links, w->width, want, capacity, false, allowed);
 }
 
 /* How many rows a pool needs to hold `want` that are not excluded. */
@@ -346,25 +316,112 @@ pool_capacity(const Walker *w, size_t want)
 						   2 * (double) want / w->search->allowed + 64);
 }
 
+/* Go over to another layer with the rows in the pool: they are all that was seen. */
+static void
+enter_layer(AnnWalk *walk)
+{
+	for (size_t i = 0; i < walk->nseen; i++)
+		walk->map[walk->seen[i] >> 6] = 0;
+	for (size_t i = 0; i < walk->npool; i++)
+	{
+		uint32_t	row = (uint32_t) walk->pool[i] >> 1;
+
+		walk->pool[i] &= ~UINT64_C(1);
+		walk->seen[i] = row;
+		walk->estimates[i] = AnnKeyDistance(walk->pool[i]);
+		AnnMapSet(walk->map, row);
+	}
+	walk->nseen = walk->npool;
+}
+
+/* Bring the nearest of rows 0 .. n - 1 into the pool. */
+static void
+start_pool(Walker *w, uint32_t n, size_t beam)
+{
+	AnnWalk    *walk = w->walk;
+	const AnnSegment *segment = w->segment;
+	const Sq8Query *query = &w->scan->query;
+	int32_t		dots[BLOCK];
+	float		estimates[BLOCK];
+
+	walk->npool = 0;
+	for (uint32_t first = 0; first < n; first += BLOCK)
+	{
+		uint32_t	block = AnnMin(BLOCK, n - first);
+
+		if (segment->codes != NULL)
+		{
+			kernels->sq8_dot_seq(segment->codes + first * segment->code_stride,
+								 segment->code_stride, block, query->codes, query->stride, dots);
+			AnnSq8Estimate(query, segment->code_meta + first, NULL, dots, block, estimates);
+			w->scan->stats.code_distances += block;
+		}
+		else
+		{
+			for (uint32_t i = 0; i < block; i++)
+				estimates[i] = AnnDistance(&segment->params,
+										   AnnRow(&segment->params, segment->raw, first + i),
+										   w->scan->query_raw);
+			w->scan->stats.exact_distances += block;
+		}
+		for (uint32_t i = 0; i < block; i++)
+		{
+			uint64_t	key = AnnKey(estimates[i], (first + i) << 1);
+
+			if (walk->npool < beam || key < walk->pool[beam - 1])
+				HnswPoolInsert(walk->pool, &walk->npool, beam, key);
+		}
+	}
+}
+
+/* Bring rows of layer 0 near the query into the pool, by way of the upper layers. */
+static AnnStatus
+descend(Walker *w)
+{
+	const HnswHeader *upper = w->upper;
+	uint32_t	n = HnswStartRows(upper->count[0], w->segment->codes != NULL);
+	AnnStatus	status = ANN_OK;
+
+	start_pool(w, n, HNSW_BEAM);
+	enter_layer(w->walk);
+	for (uint32_t level = HnswLayerOf(upper->count, upper->max_level, n);
+		 level > 0 && status == ANN_OK; level--)
+	{
+		status = expand_pool(w, HnswUpperLinks(upper, level), upper->m, HNSW_BEAM, HNSW_BEAM,
+							 false, 0);
+		enter_layer(w->walk);
+	}
+	return status;
+}
+
+/* Keep of the pool, which is in order, what a walk for `want` rows would; returns how many of them are not excluded. */
+static size_t
+cut_pool(Walker *w, size_t want, size_t capacity)
+{
+	AnnWalk    *walk = w->walk;
+	size_t		n = AnnMin(walk->npool, capacity);
+	size_t		allowed = 0;
+
+	walk->npool = 0;
+	while (walk->npool < n && allowed < want)
+	{
+		allowed += w->excluded == NULL || !is_excluded(w, walk->pool[walk->npool]);
+		walk->npool++;
+	}
+	return allowed;
+}
+
 static AnnStatus
 first_batch(Walker *w, size_t want)
 {
-	AnnWalk    *walk = w->walk;
 	size_t		capacity = pool_capacity(w, want);
-	uint32_t	entry;
 	AnnStatus	status;
 
-	if (!reserve_walk(w, capacity))
+	if (!reserve_walk(w, AnnMax(capacity, HNSW_BEAM)))
 		return ANN_NO_MEMORY;
-	entry = descend(w);
-	walk->seen[0] = entry;
-	compare(w, 1);
-	walk->nseen = 1;
-	AnnMapSet(walk->map, entry);
-	walk->pool[0] = AnnKey(walk->estimates[0], entry << 1);
-	walk->npool = 1;
-	status = run(w, want, capacity,
-				 w->excluded == NULL || !AnnMapGet(w->excluded, entry) ? 1 : 0);
+	status = descend(w);
+	if (status == ANN_OK)
+		status = walk_bottom(w, want, capacity, cut_pool(w, want, capacity));
 	return status == ANN_OK ? give_pool(w) : status;
 }
 
@@ -414,7 +471,6 @@ next_batch(Walker *w, size_t want)
 	AnnWalk    *walk = w->walk;
 	size_t		capacity = pool_capacity(w, want);
 	size_t		n = 0;
-	size_t		allowed = 0;
 	AnnStatus	status;
 
 	if (!reserve_walk(w, AnnMax(capacity, walk->nseen)))
@@ -426,17 +482,9 @@ next_batch(Walker *w, size_t want)
 	}
 	if (n == 0)
 		return give_rest(w);
-	n = AnnSelectKeys(walk->pool, n, capacity);
-	AnnSortKeys(walk->pool, n);
-
-	/* cut it to what a walk would have kept */
-	walk->npool = 0;
-	while (walk->npool < AnnMin(n, capacity) && allowed < want)
-	{
-		allowed += w->excluded == NULL || !is_excluded(w, walk->pool[walk->npool]);
-		walk->npool++;
-	}
-	status = run(w, want, capacity, allowed);
+	walk->npool = AnnSelectKeys(walk->pool, n, capacity);
+	AnnSortKeys(walk->pool, walk->npool);
+	status = walk_bottom(w, want, capacity, cut_pool(w, want, capacity));
 	return status == ANN_OK ? give_pool(w) : status;
 }
 

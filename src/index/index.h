@@ -101,11 +101,11 @@ typedef enum AnnSectionId
 	ANN_SEC_MEAN = 2,			/* D Q  dim float32: what codes are relative to */
 	ANN_SEC_CENTROIDS = 3,		/* D Q  IVF: nlist x dim float32 */
 	ANN_SEC_LISTS = 4,			/* D Q  IVF: nlist + 1 uint32, first row of each list */
-	ANN_SEC_GRAPH = 5,			/* D    HNSW: header, levels, bit-packed links */
+	ANN_SEC_GRAPH = 5,			/* D    HNSW: header, bit-packed links */
 	ANN_SEC_CODES = 16,			/*   Q  n x code stride bytes (sq8.h) */
 	ANN_SEC_CODE_META = 17,		/*   Q  n x Sq8Meta */
-	ANN_SEC_LINKS = 18,			/*   Q  HNSW: layer 0, n x 2m uint32, padded with ANN_NO_ROW */
-	ANN_SEC_UPPER = 19			/*   Q  HNSW: upper layers */
+	ANN_SEC_LINKS = 18,			/*   Q  HNSW: layer 0, a row of uint32 a node (hnsw.h) */
+	ANN_SEC_UPPER = 19			/*   Q  HNSW: header, upper layers, rows equal to a node */
 } AnnSectionId;
 
 #define ANN_NO_ROW 0xffffffffu
@@ -134,7 +134,9 @@ typedef struct AnnBuilt
 
 /*
  * Build the durable sections over n rows at `raw` (n x dim elements).  Rows of
- * zero length under COSINE must not be given.  Runs on nthreads threads
+ * zero length under COSINE must not be given.  Memory besides raw, HNSW: a row
+ * takes dim + 24 m + 40 bytes or so, and a thread 4 bytes a row; IVF_FLAT: up to
+ * 256 MB for the sample.  Runs on nthreads threads
  * including the caller; the others block all signals and call no callback.
  */
 extern AnnStatus AnnBuild(const AnnParams *params, const void *raw, uint32_t n,
@@ -242,9 +244,10 @@ extern AnnSearch *AnnSearchBegin(const AnnSegment *segment, const void *query,
 								 AnnScratch *scratch, const AnnEnv *env);
 
 /*
- * The next hits, at most max, nearest first within the answer.  The first batch
- * of HNSW is its ef candidates; later ones continue the walk, then go over to
- * all remaining rows.  *nhits = 0 when every row that is not excluded was
+ * The next hits, at most max, nearest first within the answer.  Only as many rows
+ * are compared exactly as the answer needs, so ask for what is wanted, not for ef
+ * at once.  The first batch of HNSW is its ef candidates; later ones continue the
+ * walk, then go over to all remaining rows.  *nhits = 0 when every row that is not excluded was
  * returned, each exactly once.  A later answer may hold a hit nearer than one
  * returned before (the caller drops or keeps it).
  */
@@ -254,7 +257,10 @@ extern void AnnSearchEnd(AnnSearch *search);
 
 /* ---- exact scan by lower bounds (FLAT, IVF lists, growing rows) ---- */
 
-/* The exact distance of a row, or NaN to leave the row out. */
+/*
+ * The exact distance of a row, as AnnDistance computes it, or NaN to leave the row
+ * out.  Called once for a row, and only for rows that an answer may need.
+ */
 typedef float (*AnnExactDistance) (void *ctx, uint32_t row);
 
 typedef struct AnnScan AnnScan;
@@ -266,7 +272,10 @@ typedef struct AnnScan AnnScan;
  */
 extern AnnScan *AnnScanBegin(const AnnParams *params, const void *query, const float *mean,
 							 AnnExactDistance exact, void *exact_ctx, const AnnEnv *env);
-/* Add n rows numbered first_row.. by their codes; bits of excluded are numbered like the rows. */
+/*
+ * Add n rows numbered first_row.. by their codes; bits of excluded are numbered
+ * like the rows.  Neither codes nor meta are looked at after this returns.
+ */
 extern AnnStatus AnnScanAddCodes(AnnScan *scan, const uint8_t *codes, size_t code_stride,
 								 const Sq8Meta *meta, uint32_t first_row, uint32_t n,
 								 const uint64_t *excluded);

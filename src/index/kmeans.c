@@ -257,6 +257,8 @@ AnnKmeans(const AnnParams *params, const void *raw, uint32_t n, uint32_t k, int 
 	AnnStatus	status = ANN_OK;
 	double		before = INFINITY;
 
+	/* on the caller's thread: it may load a library */
+	GemmInit();
 	if (rows == NULL || nearest == NULL || distances == NULL || counts == NULL)
 		status = ANN_NO_MEMORY;
 	else

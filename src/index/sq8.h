@@ -9,8 +9,9 @@
  *
  *	  x'.q' ~ scale_x * scale_q * (sum code[i]*q[i] - 128 * sum q[i])
  *
- * and |x - q|^2 = |x'|^2 + |q'|^2 - 2 x'.q'.  By Cauchy-Schwarz the error of the
- * inner product is at most |x' - x^| |q'| + |x^| |q' - q^|, which gives the lower
+ * and |x - q|^2 = |x' - q'|^2 ~ |x^|^2 + |q^|^2 - 2 x^.q^, with x^ = scale * c the
+ * decoded row.  |x' - q'| differs from |x^ - q^| by at most |x' - x^| + |q' - q^|, and
+ * x'.q' from x^.q^ by at most |x' - x^| |q'| + |x^| |q' - q^|, which gives the lower
  * bounds that make a scan over codes exact.  L1 has no codes.
  */
 #ifndef MILVUS_SQ8_H
@@ -21,8 +22,8 @@
 struct Sq8Meta
 {
 	float		scale;
-	float		norm2;			/* |x'|^2 */
-	float		error;			/* |x' - x^|, rounded up */
+	float		norm2;			/* |x^|^2 */
+	float		error;			/* |x' - x^|, rounded up; infinite: no bound can be given */
 	int32_t		sum;			/* sum of c[i] */
 };
 

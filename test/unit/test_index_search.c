@@ -86,29 +86,46 @@ test_threads_reach_the_same_recall(void)
 }
 
 /*
- * Clusters that hold more rows than ef_construction: no link leads from one to
- * the next on layer 0, so a walk must start in the right one.
+ * Clusters as wide as they are apart, each with more rows than ef_construction:
+ * no link leads from one to the next on layer 0, so a walk must start in the
+ * right one.
  */
 static void
 test_many_clusters(void)
 {
-	for (int kind = 0; kind < ALL_KINDS; kind++)
+	enum
 	{
-		AnnParams	params = kind_params(kind, ANN_HNSW, 32);
-		uint32_t	n = 20000;
-		void	   *raw = clustered_rows(&params, n, 200, 1);
-		void	   *queries = clustered_rows(&params, 100, 200, 2);
-		AnnSearchParams search = {.ef = 40};
-		Store		store;
+		DIM = 96, CLUSTERS = 100, AXES = 8, N = 30000, QUERIES = 200
+	};
+	AnnParams	params = kind_params(0, ANN_HNSW, DIM);
+	AnnSearchParams search = {.ef = 24};
+	float	   *shapes = allocate(sizeof(float) * CLUSTERS * (1 + AXES) * DIM);
+	float	   *raw = allocate(sizeof(float) * (N + QUERIES) * DIM);
+	CheckRandom r = {12};
+	Store		store;
 
-		params.m = 8;
-		params.ef_construction = 40;
-		REQUIRE(store_make(&store, &params, raw, n, 2) == ANN_OK);
-		CHECK(recall(&store, queries, 100, 10, &search) >= 0.93);
-		store_free(&store);
-		free(raw);
-		free(queries);
+	for (int i = 0; i < CLUSTERS * (1 + AXES) * DIM; i++)
+		shapes[i] = random_normal(&r);
+	for (int i = 0; i < N + QUERIES; i++)
+	{
+		const float *centre = shapes + CheckRandomBits(&r) % CLUSTERS * (1 + AXES) * DIM;
+
+		memcpy(raw + (size_t) i * DIM, centre, sizeof(float) * DIM);
+		for (int a = 1; a <= AXES; a++)
+		{
+			float		along = random_normal(&r) * 0.5f;
+
+			for (int d = 0; d < DIM; d++)
+				raw[(size_t) i * DIM + d] += along * centre[a * DIM + d];
+		}
 	}
+	params.m = 8;
+	params.ef_construction = 40;
+	REQUIRE(store_make(&store, &params, raw, N, 2) == ANN_OK);
+	CHECK(recall(&store, raw + (size_t) N * DIM, QUERIES, 10, &search) >= 0.97);
+	store_free(&store);
+	free(shapes);
+	free(raw);
 }
 
 /* One thread builds the same bytes each time; expanding them gives the same bytes. */
