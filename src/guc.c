@@ -40,7 +40,7 @@ check_simd(char **newval, void **extra, GucSource source)
 		GUC_check_errdetail("This CPU cannot run the \"%s\" kernels.", *newval);
 		return false;
 	}
-	GUC_check_errhint("Use \"auto\", \"portable\", \"avx2\", \"avx512\" or \"neon\".");
+	GUC_check_errhint("Use \"auto\", \"portable\", \"avx2\", \"avx512\", \"neon\" or \"neon_dot\".");
 	return false;
 }
 

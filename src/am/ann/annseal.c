@@ -13,6 +13,7 @@
 #include "guc.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "postmaster/bgworker.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
@@ -27,6 +28,9 @@
  * segment of few rows would cost searches more than the scan of its rows.
  */
 #define VACUUM_GROWING_SHARE 0.125
+
+/* Rows, in multiples of the growing limit, that a worker seals on one thread. */
+#define UNHURRIED_FACTOR 4
 
 /* Where a source row went: segment in the upper bits, spool position below. */
 typedef uint64 RowPlace;
@@ -628,6 +632,22 @@ AnnGrowingRows(Relation index, const AnnMeta *meta)
 	return rows;
 }
 
+/*
+ * A background worker that seals in good time leaves the other cores to those it
+ * works for; one that has much to do, or is late, takes what it may.
+ */
+static int
+choose_threads(const SealState *state, uint64 growing_rows)
+{
+	uint64		rows = growing_rows;
+
+	for (int i = 0; i < state->nsources; i++)
+		rows += AnnSegmentEntryRows(&state->sources[i].entry);
+	if (MyBgworkerEntry != NULL && rows <= UNHURRIED_FACTOR * AnnGrowingLimit(&state->params))
+		return 1;
+	return AnnBuildThreads();
+}
+
 static int
 seal_locked(Relation index, Relation heap, AnnSealMode mode)
 {
@@ -640,7 +660,6 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	state.heap = heap;
 	state.context = CurrentMemoryContext;
 	state.segment_rows = AnnSegmentRows(index);
-	state.nthreads = AnnBuildThreads();
 	state.manifest = AnnReadManifestLatest(index, &meta);
 	state.marks_version = meta.marks_version;
 	growing_rows = AnnGrowingRows(index, &meta);
@@ -650,6 +669,7 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	choose_sources(&state, mode, growing_rows);
 	if (growing_rows == 0 && state.nsources == 0)
 		return 0;
+	state.nthreads = choose_threads(&state, growing_rows);
 
 	/* look-ups so far left a catalog snapshot: do not hold back VACUUM by it */
 	InvalidateCatalogSnapshot();
