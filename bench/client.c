@@ -18,7 +18,9 @@
  *	  prepare TEXT                      prepare TEXT as the statement
  *	  search K PASSES SECONDS FIRST OUT run until PASSES x all parameters
  *	                                    and SECONDS have both been reached
- *	  insert ROWS SECONDS FIRST OUT     run until ROWS or SECONDS is reached
+ *	  insert ROWS SECONDS RATE FIRST OUT
+ *	                                    run until ROWS or SECONDS is reached, at
+ *	                                    RATE rows a second (0: as fast as it goes)
  *
  * Every command is answered by one line, "ok COUNT ELAPSED_NS" or
  * "error MESSAGE"; before the first comes "ok BACKEND_PID 0".  End of input
@@ -345,13 +347,14 @@ run_search(const char *arguments)
 }
 
 /*
- * insert ROWS SECONDS FIRST OUT: one statement, and so one transaction, a row.
+ * insert ROWS SECONDS RATE FIRST OUT: one statement, and so one transaction, a row.
  */
 static void
 run_insert(const char *arguments)
 {
 	long long	rows;
 	double		seconds;
+	double		rate;
 	int			first;
 	int			offset = 0;
 	int64_t		start;
@@ -359,10 +362,10 @@ run_insert(const char *arguments)
 	int64_t		end;
 	Records		records = {.width = sizeof(RecordHeader)};
 
-	if (sscanf(arguments, "%lld %lf %d %n", &rows, &seconds, &first, &offset) != 3 ||
-		offset == 0 || rows < 0 || parameters.count == 0)
+	if (sscanf(arguments, "%lld %lf %lf %d %n", &rows, &seconds, &rate, &first, &offset) != 4 ||
+		offset == 0 || rows < 0 || rate < 0 || parameters.count == 0)
 	{
-		reply_error("insert wants ROWS SECONDS FIRST OUT and parameters, not \"%s\"", arguments);
+		reply_error("insert wants ROWS SECONDS RATE FIRST OUT and parameters, not \"%s\"", arguments);
 		return;
 	}
 
@@ -381,6 +384,13 @@ run_insert(const char *arguments)
 		RecordHeader header = {.parameter = number};
 		char	   *record = records_next(&records);
 
+		if (rate > 0)
+		{
+			int64_t		due = start + (int64_t) (i * (NS_PER_SECOND / rate));
+			struct timespec at = {.tv_sec = due / NS_PER_SECOND, .tv_nsec = due % NS_PER_SECOND};
+
+			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+		}
 		header.start_ns = now_ns();
 		result = PQexecPrepared(conn, STATEMENT, 2, values, widths, formats, 1);
 		end = now_ns();

@@ -18,8 +18,10 @@ from sql_peers import PEERS, SqlIndex, Table
 # Measures that change a table work on at most so many rows: pgvector vacuums a million for an hour.
 CHANGED_ROWS = 60_000
 
-# Growing rows at which our index is sealed while latency under inserts is measured.
-SEAL_ROWS = 5000
+# Rows inserted a second while search latency is measured, and growing rows at which our index is sealed then: a seal or
+# merge every second.
+INSERT_RATE = 2000
+SEAL_ROWS = 2000
 # The effort of measures that compare a peer with itself.
 REFERENCE_EFFORT = 64
 # A sweep ends with the first effort this near to perfect recall, or this far past the highest recall asked for.
@@ -208,7 +210,7 @@ def vacuum_figures(run, dataset, spec):
 
 
 def measure_concurrent(run, dataset):
-    """Eight clients against two; then the tail of search latency while another client inserts as fast as it can.
+    """Eight clients against two; then the tail of search latency while another client inserts INSERT_RATE rows a second.
 
     Our index seals and merges meanwhile as it does in a server, in a background worker that the inserts start, only
     more often: whenever SEAL_ROWS rows have come.
@@ -237,7 +239,7 @@ def measure_concurrent(run, dataset):
         inserter = table.inserter(vectors)
         before = manifest_version(table) if ours else 0
         quiet = searcher.search(run.k, passes=0, seconds=seconds)
-        inserter.start_insert(1 << 30, seconds, dataset.rows)
+        inserter.start_insert(1 << 30, seconds, dataset.rows, INSERT_RATE)
         searcher.start_search(run.k, passes=0, seconds=seconds)
         busy, inserted = searcher.finish(), inserter.finish()
         maintenance = manifest_version(table) - before if ours else 0

@@ -110,9 +110,10 @@ class Client:
         self.k = k
         self.process.stdin.write(f"search {k} {passes} {seconds} {first} {self.out}\n")
 
-    def start_insert(self, rows, seconds, first_id):
+    def start_insert(self, rows, seconds, first_id, rate=0):
+        """Insert rows one by one; rate: rows a second, 0 as fast as it goes."""
         self.k = 0
-        self.process.stdin.write(f"insert {rows} {seconds} {first_id} {self.out}\n")
+        self.process.stdin.write(f"insert {rows} {seconds} {rate} {first_id} {self.out}\n")
 
     def finish(self):
         """Wait for the command that was started; its Sample."""

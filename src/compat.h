@@ -47,6 +47,11 @@
 #define MilvusVacuumDelayPoint() vacuum_delay_point()
 #endif
 
+/* Up to PostgreSQL 15 a data type's input function cannot but throw. */
+#ifndef ereturn
+#define ereturn(context, dummy, ...) ereport(ERROR, __VA_ARGS__)
+#endif
+
 #if PG_VERSION_NUM >= 160000
 #define MilvusOwnsRelation(relid) object_ownercheck(RelationRelationId, relid, GetUserId())
 #else

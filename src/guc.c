@@ -110,19 +110,38 @@ MilvusDefineSettings(void)
 	MarkGUCPrefixReserved("milvus");
 }
 
-void
-MilvusDebugPoint(const char *name)
+/*
+ * What milvus.debug_point asks for at a step: NULL nothing, else what follows the
+ * name (":error,..." and so on, or the end).
+ */
+static const char *
+debug_action(const char *name)
 {
 	size_t		len = strlen(name);
-	const char *action = NULL;
 
-	for (const char *p = milvus_settings.debug_point; *p != '\0' && action == NULL;)
+	for (const char *p = milvus_settings.debug_point; *p != '\0';)
 	{
 		if (strncmp(p, name, len) == 0 && strchr(":,", p[len]) != NULL)
-			action = p + len;
+			return p + len;
 		p += strcspn(p, ",");
 		p += *p == ',';
 	}
+	return NULL;
+}
+
+bool
+MilvusDebugFails(const char *name)
+{
+	const char *action = debug_action(name);
+
+	return action != NULL && strncmp(action, ":fail", 5) == 0;
+}
+
+void
+MilvusDebugPoint(const char *name)
+{
+	const char *action = debug_action(name);
+
 	if (action == NULL)
 		return;
 	if (*action != ':')

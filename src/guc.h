@@ -41,4 +41,11 @@ extern void MilvusDefineSettings(void);
 	} while (0)
 extern void MilvusDebugPoint(const char *name);
 
+/*
+ * Whether a system call is to fail for want of space: 'name:fail'.
+ */
+#define MILVUS_DEBUG_FAILS(name) \
+	(unlikely(milvus_settings.debug_point[0] != '\0') && MilvusDebugFails(name))
+extern bool MilvusDebugFails(const char *name);
+
 #endif							/* MILVUS_GUC_H */

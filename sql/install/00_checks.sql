@@ -28,6 +28,15 @@ BEGIN
 				'The extension creates types "vector" and "halfvec" in its schema.'),
 			HINT = 'Create another schema and use CREATE EXTENSION milvus SCHEMA another_schema.';
 	END LOOP;
+
+	IF pg_catalog.to_regnamespace('milvus') IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'duplicate_schema',
+			MESSAGE = 'schema "milvus" already exists',
+			DETAIL = 'The extension makes a schema of this name for its functions.',
+			HINT = 'Rename or drop that schema; to put the types elsewhere than into the current schema, '
+				'use CREATE EXTENSION milvus SCHEMA another_schema.';
+	END IF;
 END
 $$;
 

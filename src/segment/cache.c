@@ -387,6 +387,8 @@ SegmentCacheBegin(const SegmentCacheKey *key, const SegmentSection *sections, in
 		CHECK_FOR_INTERRUPTS();
 		rc = posix_fallocate(fill->fd, 0, bytes);
 	} while (rc == EINTR);
+	if (MILVUS_DEBUG_FAILS("cache-allocate"))
+		rc = ENOSPC;
 	if (rc == EINVAL || rc == EOPNOTSUPP)
 		rc = ftruncate(fill->fd, bytes) == 0 ? 0 : errno;
 	if (rc != 0)
@@ -418,7 +420,7 @@ SegmentCacheWrite(SegmentCacheFill *fill, uint32 section, uint64 offset, const v
 		fill->done[i] += bytes;
 		while (bytes > 0)
 		{
-			ssize_t		n = pg_pwrite(fill->fd, p, bytes, at);
+			ssize_t		n = MILVUS_DEBUG_FAILS("cache-write") ? 0 : pg_pwrite(fill->fd, p, bytes, at);
 
 			if (n < 0 && errno == EINTR)
 				continue;

@@ -14,16 +14,12 @@
 #ifndef MILVUS_ELEMS_H
 #define MILVUS_ELEMS_H
 
+#include "compat.h"
 #include "lib/stringinfo.h"
 #include "nodes/nodes.h"
 #include "types/vector.h"
 #include "utils/array.h"
 #include "utils/varbit.h"
-
-/* Up to PostgreSQL 15 a data type's input function cannot but throw. */
-#ifndef ereturn
-#define ereturn(context, dummy, ...) ereport(ERROR, __VA_ARGS__)
-#endif
 
 /* Number of float32 elements that loops converting piece by piece hold on the stack */
 #define ELEMS_CHUNK 256

@@ -227,6 +227,7 @@ env_cancelled(void *ctx)
 static void
 env_progress(void *ctx, uint64_t done, uint64_t total)
 {
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) total);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) done);
 }
 

@@ -23,14 +23,22 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 /* A backend asks for a worker for the same index this often at most, in ms. */
 #define ASK_INTERVAL 500
 /* Growing rows, in multiples of the limit, at which an inserter helps itself. */
 #define FOREGROUND_FACTOR 4
+/*
+ * Growing rows, in multiples of the limit, from which inserters are slowed down
+ * while somebody seals, and for how many ms a page.
+ */
+#define SLOW_DOWN_FACTOR 8
+#define SLOW_DOWN_DELAY 5
 
 typedef struct WorkerArgs
 {
@@ -61,6 +69,19 @@ start_worker(Relation index)
 	return RegisterDynamicBackgroundWorker(&worker, NULL);
 }
 
+/*
+ * Inserts have outrun sealing, and every search scans what they leave: let the
+ * sealer catch up.  Called once a page of entries.
+ */
+static void
+slow_down(void)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SLOW_DOWN_DELAY,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
 void
 AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 growing_rows)
 {
@@ -73,9 +94,13 @@ AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 g
 	/* an index that is being built concurrently is not sealed */
 	if (!index->rd_index->indisvalid)
 		return;
-	/* somebody seals, or VACUUM works on the manifest: nothing to do now */
+	/* somebody seals, or VACUUM works on the manifest: nothing to do but wait */
 	if (!AnnTryLockManifest(index))
+	{
+		if (growing_rows > limit * SLOW_DOWN_FACTOR)
+			slow_down();
 		return;
+	}
 	AnnUnlockManifest(index);
 
 	/* a worker cannot open what our transaction made */
