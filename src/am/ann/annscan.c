@@ -47,6 +47,11 @@ typedef struct Source
 	int			nhits;
 	int			next;
 	bool		done;
+	bool		mapped;			/* searched by its mapping */
+	uint32	   *given;			/* rows that came from the mapping */
+	uint64		ngiven;
+	uint64		maxgiven;
+	uint64	   *excluded;		/* rows not to compare when it is not mapped */
 	int			max;			/* argument and result of the guarded call */
 	AnnStatus	status;
 } Source;
@@ -265,27 +270,60 @@ annendscan(IndexScanDesc scan)
 /* ---- sources ---- */
 
 /*
- * An I/O error on a mapping: have the file made anew by the next scan.
+ * An I/O error on a mapping: go on through the buffers, without the rows that the
+ * source gave already, and have the file made anew by the next scan.
  */
 static void
-mapping_failed(AnnScanState *state, Source *source)
+leave_mapping(Source *source)
 {
+	AnnScanState *state = source->scan;
 	AnnSegmentHandle *handle = source->segment->handle;
+	uint64		words = Max(SEGMENT_MARK_WORDS(handle->header.rows), 1);
 	SegmentCacheKey key;
 
 	/* the search may be half-way through anything: its memory goes with the scan */
 	source->search = NULL;
 	source->scratch = NULL;
+	source->mapped = false;
+	source->excluded = MemoryContextAllocExtended(state->query_context, sizeof(uint64) * words,
+												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	if (source->segment->marks != NULL)
+		memcpy(source->excluded, source->segment->marks, sizeof(uint64) * words);
+	for (uint64 i = 0; i < source->ngiven; i++)
+		source->excluded[source->given[i] / 64] |= UINT64CONST(1) << (source->given[i] % 64);
+
 	handle->failed = true;
 	SegmentCacheKeyInit(&key, state->index, &handle->entry.id);
 	SegmentCacheDrop(&key);
 	AnnForgetView(RelationGetRelid(state->index));
-	ereport(ERROR,
+	ereport(WARNING,
 			(errcode(ERRCODE_IO_ERROR),
 			 errmsg("could not read the vector cache file of index \"%s\"",
 					RelationGetRelationName(state->index)),
-			 errdetail("The file was removed; its contents are safe in the index."),
-			 errhint("Retry the query.")));
+			 errdetail("The file was removed and is made anew; this search reads the index instead.")));
+}
+
+/*
+ * Remember the rows of a batch from a mapping.
+ */
+static void
+note_given(Source *source)
+{
+	if (source->ngiven + source->nhits > source->maxgiven)
+	{
+		uint64		max = Max(256, source->maxgiven * 2);
+		uint32	   *given = MemoryContextAllocHuge(source->scan->query_context, sizeof(uint32) * max);
+
+		if (source->ngiven > 0)
+		{
+			memcpy(given, source->given, sizeof(uint32) * source->ngiven);
+			pfree(source->given);
+		}
+		source->given = given;
+		source->maxgiven = max;
+	}
+	for (int i = 0; i < source->nhits; i++)
+		source->given[source->ngiven++] = source->hits[i].row;
 }
 
 /*
@@ -479,7 +517,7 @@ start_buffered(Source *source)
 		uint32		n = Min(per_chunk, rows - row);
 
 		read_buffered(source, &reader, row, n, aligned);
-		status = AnnScanAddRaw(source->exact, aligned, row, n, source->segment->marks);
+		status = AnnScanAddRaw(source->exact, aligned, row, n, source->excluded);
 	}
 	SegmentReaderRelease(&reader);
 	FreeAccessStrategy(reader.strategy);
@@ -499,14 +537,14 @@ refill(Source *source)
 	source->next = 0;
 	source->nhits = 0;
 	source->status = ANN_OK;
-	if (source->segment != NULL && source->segment->handle->map.base != NULL)
+	if (source->mapped)
 	{
-		bool		first = source->search == NULL;
-
-		if (!SegmentGuardedCall(first ? guarded_begin : guarded_next, source))
-			mapping_failed(state, source);
+		if (!SegmentGuardedCall(source->search == NULL ? guarded_begin : guarded_next, source))
+			leave_mapping(source);
+		else if (source->status == ANN_OK)
+			note_given(source);
 	}
-	else
+	if (!source->mapped)
 	{
 		if (source->exact == NULL)
 		{
@@ -537,6 +575,8 @@ add_source(AnnScanState *state, AnnViewSegment *segment)
 	source->scan = state;
 	source->segment = segment;
 	source->max = SOURCE_FIRST_HITS;
+	source->mapped = segment != NULL && segment->handle->map.base != NULL;
+	source->excluded = segment != NULL ? segment->marks : NULL;
 	source->hits = hits != NULL ? hits
 		: MemoryContextAlloc(state->context, sizeof(AnnHit) * SOURCE_HITS);
 	source->tids = tids != NULL ? tids
@@ -600,7 +640,7 @@ start_scan(IndexScanDesc scan)
 		Source	   *source = add_source(state, segment);
 
 		state->stats.types |= 1u << segment->handle->params.type;
-		if (segment->handle->map.base != NULL)
+		if (source->mapped)
 		{
 			state->stats.cached_segments++;
 			source->scratch = take_scratch();
