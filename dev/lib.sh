@@ -6,6 +6,9 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
+# The cluster here is reached by its socket, whatever servers the caller works with.
+unset PGHOST PGPORT PGUSER PGSERVICE PGOPTIONS
+
 # Longest path of a unix socket (sun_path) less the name PostgreSQL gives it.
 SOCKET_DIR_MAX=85
 
