@@ -31,6 +31,12 @@ SAVEPOINT before;
 CREATE EXTENSION milvus SCHEMA taken;
 ROLLBACK TO before;
 
+-- the schema of the functions has one name, wherever the types go
+CREATE SCHEMA free;
+CREATE SCHEMA milvus;
+CREATE EXTENSION milvus SCHEMA free;
+ROLLBACK TO before;
+
 -- in another schema it can be created; its search path does not matter then
 CREATE SCHEMA "Another One";
 CREATE EXTENSION milvus SCHEMA "Another One";

@@ -127,14 +127,16 @@ foreach my $point ('vacuum-growing-marked', 'vacuum-before-marks', 'vacuum-after
 }
 
 # Rows of the transaction that crashes are not there afterwards; those before are.
-foreach my $point ('insert-appended', 'insert-new-page', 'insert-page-added')
+foreach my $step ([ 'insert-appended', 0 ], [ 'insert-new-page', 0 ], [ 'insert-reserved', 1 ],
+	[ 'insert-page-added', 0 ])
 {
+	my ($point, $leaves) = @$step;
 	my $bytes = prepare('items');
 	crash_at($node, $point, q{
 		INSERT INTO items SELECT id, 0, row_vector(id, 16)::vector FROM generate_series(801, 2000) id});
 	is($node->safe_psql('postgres', 'SELECT max(id) FROM items'),
 		800, "insert, $point: the transaction is gone");
-	sound("insert, $point", 'items', bytes_before => $bytes);
+	sound("insert, $point", 'items', bytes_before => $bytes, leaves => $leaves);
 	insert_clustered($node, first => 801, rows => 300, dim => 16);
 	is(check_index($node, 'items_embedding'), '', "insert, $point: inserting goes on");
 	is(same_rows($node), '', "insert, $point: the new rows are found");

@@ -124,6 +124,34 @@ chmod 0700, $folder;
 answers_well('writable again');
 cmp_ok(scalar(cache_files()), '>=', 9, 'writable again: the files are made');
 
+# ---- the disk is full ----
+
+# What the sessions of answers_well would not show: that no file was there to read,
+# and what each of them says.
+my $cached = "SELECT bool_and(cached), bool_or(cached) FROM milvus.index_segments('%s_items_embedding') WHERE state = 'sealed'";
+foreach my $step ('cache-allocate', 'cache-write')
+{
+	my $full = "SET milvus.debug_point = '$step:fail';";
+	unlink cache_files();
+	answers_well("$step fails", settings => $full);
+	is(warnings_of($full, 3), 1, "$step fails: one warning a session");
+	foreach my $type ('HNSW', 'FLAT', 'IVF_FLAT')
+	{
+		is($node->safe_psql('postgres', "$full SELECT milvus.check_index('${type}_items_embedding')"),
+			'', "$step fails, $type: no problem");
+		$node->safe_psql('postgres', "$full SELECT milvus.load_index('${type}_items_embedding')");
+		is($node->safe_psql('postgres', sprintf($cached, $type)), 'f|f', "$step fails, $type: no segment is cached");
+	}
+	is_deeply([ glob "$folder/*" ], [], "$step fails: nothing is left in the folder");
+	is($node->safe_psql('postgres', "$full $MilvusTest::INDEXED SELECT id FROM FLAT_items ORDER BY embedding <-> (SELECT embedding FROM queries WHERE id = 1) LIMIT 1; SELECT segments > 0, cached_segments FROM milvus.last_search()")
+		  =~ /\n(.*)$/ ? $1 : '', 't|0', "$step fails: searches read the pages");
+
+	# the next session has room
+	answers_well("room after $step failed");
+	is($node->safe_psql('postgres', sprintf($cached, $_)), 't|t', "room after $step failed, $_: the files are made")
+	  foreach 'HNSW', 'FLAT', 'IVF_FLAT';
+}
+
 # ---- a bound ----
 
 my $megabyte = 1024 * 1024;
