@@ -21,8 +21,93 @@ AnnTypeName(AnnType type)
 			return "IVF_FLAT";
 		case ANN_HNSW:
 			return "HNSW";
+		case ANN_IVF_SQ8:
+			return "IVF_SQ8";
+		case ANN_IVF_PQ:
+			return "IVF_PQ";
+		case ANN_IVF_RABITQ:
+			return "IVF_RABITQ";
+		case ANN_SCANN:
+			return "SCANN";
+		case ANN_HNSW_SQ:
+			return "HNSW_SQ";
+		case ANN_HNSW_PQ:
+			return "HNSW_PQ";
+		case ANN_HNSW_PRQ:
+			return "HNSW_PRQ";
+		case ANN_MINHASH_LSH:
+			return "MINHASH_LSH";
 	}
 	return "unknown";
+}
+
+AnnStructure
+AnnTypeStructure(AnnType type)
+{
+	switch (type)
+	{
+		case ANN_FLAT:
+			return ANN_ALL_ROWS;
+		case ANN_IVF_FLAT:
+		case ANN_IVF_SQ8:
+		case ANN_IVF_PQ:
+		case ANN_IVF_RABITQ:
+		case ANN_SCANN:
+			return ANN_LISTS;
+		case ANN_HNSW:
+		case ANN_HNSW_SQ:
+		case ANN_HNSW_PQ:
+		case ANN_HNSW_PRQ:
+			return ANN_GRAPH;
+		case ANN_MINHASH_LSH:
+			return ANN_HASHES;
+	}
+	return ANN_ALL_ROWS;
+}
+
+/* See index.h. */
+AnnQuantizer
+AnnCodesOf(const AnnParams *params)
+{
+	switch (params->type)
+	{
+		case ANN_FLAT:
+		case ANN_IVF_FLAT:
+		case ANN_HNSW:
+			return Sq8Supports(params->metric) ? ANN_QUANT_SQ8 : ANN_QUANT_NONE;
+		case ANN_IVF_SQ8:
+			return ANN_QUANT_SQ8;
+		case ANN_HNSW_SQ:
+			return params->sq_type;
+		case ANN_IVF_PQ:
+			return params->pq_nbits == 4 ? ANN_QUANT_PQ4 : ANN_QUANT_PQ;
+		case ANN_SCANN:
+			return ANN_QUANT_PQ4;
+		case ANN_HNSW_PQ:
+		case ANN_HNSW_PRQ:
+			return ANN_QUANT_PQ;
+		case ANN_IVF_RABITQ:
+			return ANN_QUANT_RABITQ;
+		case ANN_MINHASH_LSH:
+			return ANN_QUANT_NONE;
+	}
+	return ANN_QUANT_NONE;
+}
+
+/* See index.h. */
+bool
+AnnKeepsRaw(const AnnParams *params)
+{
+	switch (params->type)
+	{
+		case ANN_FLAT:
+		case ANN_IVF_FLAT:
+		case ANN_HNSW:
+		case ANN_MINHASH_LSH:
+			return !params->compact;
+		default:
+			return params->refine_type == ANN_QUANT_F32;
+	}
 }
 
 const char *
@@ -38,6 +123,12 @@ AnnMetricName(AnnMetric metric)
 			return "COSINE";
 		case ANN_L1:
 			return "L1";
+		case ANN_HAMMING:
+			return "HAMMING";
+		case ANN_JACCARD:
+			return "JACCARD";
+		case ANN_MHJACCARD:
+			return "MHJACCARD";
 	}
 	return "unknown";
 }
@@ -82,6 +173,8 @@ AnnDistance(const AnnParams *params, const void *a, const void *b)
 			case ANN_COSINE:
 				kernels->cosine_f16(a, b, dim, &ab, &aa, &bb);
 				return cosine_distance(ab, aa, bb);
+			default:
+				return NAN;
 		}
 	}
 	switch (params->metric)
@@ -95,8 +188,9 @@ AnnDistance(const AnnParams *params, const void *a, const void *b)
 		case ANN_COSINE:
 			kernels->cosine_f32(a, b, dim, &ab, &aa, &bb);
 			return cosine_distance(ab, aa, bb);
+		default:
+			return NAN;
 	}
-	return NAN;
 }
 
 /* One row as dim float32. */

@@ -24,21 +24,62 @@ typedef enum AnnMetric
 	ANN_L2 = 1,
 	ANN_IP = 2,
 	ANN_COSINE = 3,
-	ANN_L1 = 4
+	ANN_L1 = 4,
+	/* of bits */
+	ANN_HAMMING = 5,
+	ANN_JACCARD = 6,
+	ANN_MHJACCARD = 7			/* share of equal elements of two MinHash signatures, from 1 */
 } AnnMetric;
 
 typedef enum AnnElem
 {
 	ANN_F32 = 1,
-	ANN_F16 = 2
+	ANN_F16 = 2,
+	ANN_BF16 = 3,
+	ANN_I8 = 4,
+	ANN_BIT = 5					/* dim counts bits; the first one is the highest of its byte */
 } AnnElem;
 
 typedef enum AnnType
 {
-	ANN_FLAT = 1,
-	ANN_IVF_FLAT = 2,
-	ANN_HNSW = 3
+	ANN_FLAT = 1,				/* BIN_FLAT of bits */
+	ANN_IVF_FLAT = 2,			/* BIN_IVF_FLAT of bits */
+	ANN_HNSW = 3,
+	ANN_IVF_SQ8 = 4,
+	ANN_IVF_PQ = 5,
+	ANN_IVF_RABITQ = 6,
+	ANN_SCANN = 7,
+	ANN_HNSW_SQ = 8,
+	ANN_HNSW_PQ = 9,
+	ANN_HNSW_PRQ = 10,
+	ANN_MINHASH_LSH = 11
 } AnnType;
+
+/* How the rows of a type are found. */
+typedef enum AnnStructure
+{
+	ANN_ALL_ROWS,
+	ANN_LISTS,
+	ANN_GRAPH,
+	ANN_HASHES
+} AnnStructure;
+
+extern AnnStructure AnnTypeStructure(AnnType type);
+
+/* What codes hold of a vector, and what is kept to refine a distance. */
+typedef enum AnnQuantizer
+{
+	ANN_QUANT_NONE = 0,
+	ANN_QUANT_SQ8 = 1,
+	ANN_QUANT_SQ6 = 2,
+	ANN_QUANT_SQ4 = 3,			/* Milvus's SQ4U */
+	ANN_QUANT_F16 = 4,
+	ANN_QUANT_BF16 = 5,
+	ANN_QUANT_F32 = 6,			/* refine_type only: the raw vectors */
+	ANN_QUANT_PQ = 7,			/* with nrq layers: PRQ */
+	ANN_QUANT_PQ4 = 8,			/* 4-bit PQ in blocks of 32 rows */
+	ANN_QUANT_RABITQ = 9
+} AnnQuantizer;
 
 typedef enum AnnStatus
 {
@@ -61,6 +102,14 @@ typedef enum AnnStatus
 #define ANN_DEFAULT_NLIST 128
 #define ANN_MAX_DIM 32768
 #define ANN_MAX_ROWS 0x7fffffff	/* of one segment */
+#define ANN_MAX_BITS 262144		/* dim of ANN_BIT */
+#define ANN_MIN_PQ_NBITS 1
+#define ANN_MAX_PQ_NBITS 24
+#define ANN_DEFAULT_PQ_NBITS 8
+#define ANN_MIN_NRQ 1
+#define ANN_MAX_NRQ 16
+#define ANN_DEFAULT_NRQ 2
+#define ANN_MAX_RBQ_QUERY_BITS 8
 
 typedef struct AnnParams
 {
@@ -70,9 +119,28 @@ typedef struct AnnParams
 	uint32_t	dim;
 	uint32_t	m;				/* HNSW: links a node on upper layers, 2m on layer 0 */
 	uint32_t	ef_construction;	/* HNSW */
-	uint32_t	nlist;			/* IVF_FLAT; capped by the builder when rows are few */
+	uint32_t	nlist;			/* IVF; capped by the builder when rows are few */
 	uint64_t	seed;
+	AnnQuantizer sq_type;		/* HNSW_SQ */
+	uint32_t	pq_m;			/* subspaces, divides dim; 0: the type's own choice */
+	uint32_t	pq_nbits;		/* bits a subspace; capped by the builder when rows are few */
+	uint32_t	nrq;			/* HNSW_PRQ: codebooks a subspace */
+	AnnQuantizer refine_type;	/* ANN_QUANT_NONE: nothing is kept to refine with */
+	uint32_t	mh_band;		/* MINHASH_LSH: bands, bits of an element */
+	uint32_t	mh_element_bits;
+
+	/*
+	 * No raw vectors in the query form nor in the durable one: the exact distance of
+	 * a row comes from AnnSearchParams.exact.  Quantized types imply it unless
+	 * refine_type is ANN_QUANT_F32.
+	 */
+	bool		compact;
 } AnnParams;
+
+/* Whether a segment of these parameters has ANN_SEC_RAW. */
+extern bool AnnKeepsRaw(const AnnParams *params);
+/* The codes that walks and lists are read by. */
+extern AnnQuantizer AnnCodesOf(const AnnParams *params);
 
 /*
  * What the code asks of its surroundings.  Every callback is called by the
@@ -102,6 +170,10 @@ typedef enum AnnSectionId
 	ANN_SEC_CENTROIDS = 3,		/* D Q  IVF: nlist x dim float32 */
 	ANN_SEC_LISTS = 4,			/* D Q  IVF: nlist + 1 uint32, first row of each list */
 	ANN_SEC_GRAPH = 5,			/* D    HNSW: header, bit-packed links */
+	ANN_SEC_MODEL = 6,			/* D Q  what a quantizer learnt: codebooks, a rotation (codec.h) */
+	ANN_SEC_REFINE = 7,			/* D Q  n x refine stride bytes, then n x Sq8Meta */
+	ANN_SEC_HASHES = 8,			/* D Q  MINHASH_LSH: bands of sorted (hash, row) */
+	ANN_SEC_PACKED = 9,			/* D    codes and their meta, of a segment without RAW */
 	ANN_SEC_CODES = 16,			/*   Q  n x code stride bytes (sq8.h) */
 	ANN_SEC_CODE_META = 17,		/*   Q  n x Sq8Meta */
 	ANN_SEC_LINKS = 18,			/*   Q  HNSW: layer 0, a row of uint32 a node (hnsw.h) */
@@ -109,7 +181,7 @@ typedef enum AnnSectionId
 } AnnSectionId;
 
 #define ANN_NO_ROW 0xffffffffu
-#define ANN_MAX_SECTIONS 8
+#define ANN_MAX_SECTIONS 12
 
 typedef struct AnnSection
 {
@@ -202,10 +274,36 @@ typedef struct AnnHit
 	uint32_t	row;
 } AnnHit;
 
+/*
+ * The exact distance of a row, as AnnDistance computes it, or NaN to leave the row
+ * out.  Called once for a row, and only for rows that an answer may need.
+ */
+typedef float (*AnnExactDistance) (void *ctx, uint32_t row);
+
 typedef struct AnnSearchParams
 {
 	uint32_t	ef;				/* HNSW: length of the candidate list, >= 1 */
 	uint32_t	nprobe;			/* IVF: lists looked at first, >= 1 */
+	uint32_t	rbq_query_bits; /* IVF_RABITQ: bits of the query, 0: not quantized */
+
+	/*
+	 * How many rows are compared exactly for an answer of `max` rows, where codes
+	 * give no bound that always holds: refine_k * max or reorder_k, the larger; both 0: as
+	 * many as the codes' usual error makes necessary.
+	 */
+	float		refine_k;
+	uint32_t	reorder_k;
+
+	/* Where the segment has no raw vectors: their distances.  Else not called. */
+	AnnExactDistance exact;
+	void	   *exact_ctx;
+
+	/*
+	 * The only rows to return, ascending (excluded ones among them are left out):
+	 * they are compared one by one, nothing is walked.  NULL: all rows.
+	 */
+	const uint32_t *rows;
+	uint32_t	nrows;
 
 	/*
 	 * Rows not to return, one bit a row, or NULL.  They are walked through but
@@ -256,12 +354,6 @@ extern const AnnSearchStats *AnnSearchGetStats(const AnnSearch *search);
 extern void AnnSearchEnd(AnnSearch *search);
 
 /* ---- exact scan by lower bounds (FLAT, IVF lists, growing rows) ---- */
-
-/*
- * The exact distance of a row, as AnnDistance computes it, or NaN to leave the row
- * out.  Called once for a row, and only for rows that an answer may need.
- */
-typedef float (*AnnExactDistance) (void *ctx, uint32_t row);
 
 typedef struct AnnScan AnnScan;
 

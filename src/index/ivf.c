@@ -111,6 +111,8 @@ rank_lists(AnnSearch *search)
 				distances[i] = kernels->l1_f32(query, segment->centroids + (size_t) i * dim,
 											   dim);
 			break;
+		default:
+			return ANN_CORRUPT;
 	}
 	for (uint32_t i = 0; i < nlist; i++)
 	{

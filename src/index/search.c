@@ -145,14 +145,16 @@ AnnGiveAll(AnnSearch *search, const uint64_t *except)
 static AnnStatus
 give(AnnSearch *search)
 {
-	switch (search->segment->params.type)
+	switch (AnnTypeStructure(search->segment->params.type))
 	{
-		case ANN_FLAT:
+		case ANN_ALL_ROWS:
 			return AnnGiveAll(search, search->params.excluded);
-		case ANN_IVF_FLAT:
+		case ANN_LISTS:
 			return AnnIvfGive(search);
-		case ANN_HNSW:
+		case ANN_GRAPH:
 			return AnnHnswGive(search);
+		case ANN_HASHES:
+			break;
 	}
 	return ANN_CORRUPT;
 }

@@ -71,6 +71,92 @@ typedef struct VectorKernels
 								   const int8_t *q, size_t len, int32_t *out);
 	/* two code rows: sum of x[i] * (y[i] - 128) */
 	int32_t		(*sq8_dot_codes) (const uint8_t *x, const uint8_t *y, size_t len);
+
+	/* bfloat16 (the upper half of a float32), accumulated in float32 */
+	float		(*l2sq_bf16) (const uint16_t *a, const uint16_t *b, size_t dim);
+	float		(*ip_bf16) (const uint16_t *a, const uint16_t *b, size_t dim);
+	float		(*l1_bf16) (const uint16_t *a, const uint16_t *b, size_t dim);
+	void		(*cosine_bf16) (const uint16_t *a, const uint16_t *b, size_t dim,
+								float *ab, float *aa, float *bb);
+	void		(*bf16_to_f32) (const uint16_t *src, float *dst, size_t n);
+	/* round to nearest even; overflow gives infinity, NaN stays NaN */
+	void		(*f32_to_bf16) (const float *src, uint16_t *dst, size_t n);
+
+	/* int8, exact for dim <= 32768 */
+	int32_t		(*l2sq_i8) (const int8_t *a, const int8_t *b, size_t dim);
+	int32_t		(*ip_i8) (const int8_t *a, const int8_t *b, size_t dim);
+	int32_t		(*l1_i8) (const int8_t *a, const int8_t *b, size_t dim);
+	void		(*cosine_i8) (const int8_t *a, const int8_t *b, size_t dim,
+							  int32_t *ab, int32_t *aa, int32_t *bb);
+
+	/* bits: popcount of a ^ b; of a & b and of a | b */
+	uint64_t	(*hamming) (const uint8_t *a, const uint8_t *b, size_t bytes);
+	void		(*jaccard) (const uint8_t *a, const uint8_t *b, size_t bytes,
+							uint64_t *both, uint64_t *either);
+
+	/*
+	 * One query to many rows: row i is at base + rows[i] * stride, or with rows NULL
+	 * at base + i * stride; rows in any order, repeated or not; prefetches ahead.
+	 */
+	void		(*hamming_rows) (const uint8_t *q, const uint8_t *base, size_t stride,
+								 const uint32_t *rows, size_t n, size_t bytes, uint32_t *out);
+	/* popcount of q & row */
+	void		(*and_rows) (const uint8_t *q, const uint8_t *base, size_t stride,
+							 const uint32_t *rows, size_t n, size_t bytes, uint32_t *out);
+	/* strides in elements */
+	void		(*ip_f32_f16_rows) (const float *q, const uint16_t *base, size_t stride,
+									const uint32_t *rows, size_t n, size_t dim, float *out);
+	void		(*ip_f32_bf16_rows) (const float *q, const uint16_t *base, size_t stride,
+									 const uint32_t *rows, size_t n, size_t dim, float *out);
+
+	/*
+	 * 4-bit codes 0..15, by blocks of 64 values in 32 bytes: byte i of a block has
+	 * value i in its low half and value 32 + i in its high half.  len counts values, a
+	 * multiple of 64; q has len signed bytes.  Result: sum of code * q.
+	 */
+	void		(*sq4_dot_rows) (const int8_t *q, const uint8_t *codes, size_t stride,
+								 const uint32_t *rows, size_t n, size_t len, int32_t *out);
+	/*
+	 * 6-bit codes 0..63, by blocks of 64 values in 48 bytes: 32 bytes as above with the
+	 * low four bits, then 16 bytes with the upper two: byte i of these has those of
+	 * values i, 16 + i, 32 + i and 48 + i from its lowest bits on.
+	 */
+	void		(*sq6_dot_rows) (const int8_t *q, const uint8_t *codes, size_t stride,
+								 const uint32_t *rows, size_t n, size_t len, int32_t *out);
+
+	/* sum over j < m of lut[j * 256 + code[j]], a byte a code */
+	void		(*pq8_rows) (const float *lut, const uint8_t *codes, size_t stride,
+							 const uint32_t *rows, size_t n, size_t m, float *out);
+	/*
+	 * 4-bit product codes in blocks of 32 rows (fast scan): m is even; a block has 16 m
+	 * bytes, 32 for each pair of subspaces (j, j + 1).  Of those 32, byte i has row i's
+	 * code of subspace j in its low half and that of j + 1 in its high half.  lut has m x 16 bytes.
+	 * out: 32 sums a block, of lut[j * 16 + code], in 16 bits (m <= 256 cannot overflow;
+	 * with more they saturate at 65535).
+	 */
+	void		(*pq4_scan) (const uint8_t *lut, const uint8_t *blocks, size_t nblocks,
+							 size_t m, uint16_t *out);
+
+	/*
+	 * One-bit codes, bit i in byte i / 8 at value 1 << (i % 8): sum of q[i] where bit i
+	 * is set.  dim floats; bits past dim are zero.
+	 */
+	void		(*bits_ip_rows) (const float *q, const uint8_t *codes, size_t stride,
+								 const uint32_t *rows, size_t n, size_t dim, float *out);
+	/* The same of a query given as bit planes: sum over p of 2^p popcount(plane p & code). */
+	void		(*bits_planes_rows) (const uint8_t *planes, size_t nplanes, size_t plane_stride,
+									 const uint8_t *codes, size_t stride, const uint32_t *rows,
+									 size_t n, size_t bytes, uint32_t *out);
+
+	/*
+	 * Bit i of mask (n bits, words of 64; the last word's other bits are zero): whether
+	 * lo <= v[i] <= hi.
+	 */
+	void		(*range_u8) (const uint8_t *v, size_t n, uint8_t lo, uint8_t hi, uint64_t *mask);
+	void		(*range_u16) (const uint16_t *v, size_t n, uint16_t lo, uint16_t hi,
+							  uint64_t *mask);
+	void		(*range_u32) (const uint32_t *v, size_t n, uint32_t lo, uint32_t hi,
+							  uint64_t *mask);
 } VectorKernels;
 
 /* The chosen table; the portable one until KernelsInit() was called. */

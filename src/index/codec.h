@@ -1,0 +1,119 @@
+/*
+ * codec.h
+ *		Quantizers behind one interface: what walks and lists rank rows by, and
+ *		what distances are refined with.
+ *
+ * A row x (normalised first under COSINE) is coded relative to a centre c, that of its list
+ * (IVF) or the mean of all rows: x^ = c + decode(code).  A codec computes, for a query q,
+ *
+ *		dot(row) = q . decode(code)
+ *
+ * and everything else follows from it and the row's Sq8Meta:
+ *
+ *		|x^ - q|^2 - |q|^2 = norm2 - 2 (q.c + dot)		L2, COSINE (norm2 = |x^|^2)
+ *		-(x^ . q)          = -(q.c + dot)				IP
+ *
+ * meta.error is |x - x^|, rounded up.  It gives a lower bound that always holds
+ * (`rigorous` codecs), or one that usually does: the error of a dot product with
+ * a direction unrelated to x - x^ is about error * |q - x^| / sqrt(dim).
+ *
+ * The model is a byte array without pointers, the same wherever it is mapped: it is stored in
+ * ANN_SEC_MODEL as it is.  All of it comes from disk: `check` must look at whatever sizes and
+ * numbers the other functions index by.
+ *
+ * SQ8 (sq8.c) predates this and keeps its own, faster way through walks and scans.
+ */
+#ifndef MILVUS_CODEC_H
+#define MILVUS_CODEC_H
+
+#include "index/index_internal.h"
+
+/* Where rows are coded from. */
+typedef struct AnnCodecInput
+{
+	const AnnParams *params;
+	const void *raw;			/* n x dim elements, in input order */
+	uint32_t	n;
+	const float *centers;		/* ncenters x dim */
+	uint32_t	ncenters;
+	const uint32_t *center_of;	/* of each row; NULL: all have centre 0 */
+	int			nthreads;
+	const AnnEnv *env;
+} AnnCodecInput;
+
+/* Row `row` less its centre, normalised before under COSINE: dim floats. */
+extern void AnnCodecResidual(const AnnCodecInput *input, uint32_t row, float *out);
+
+/* The codes of n rows. */
+typedef struct AnnCodes
+{
+	const AnnParams *params;
+	const struct AnnCodec *codec;
+	const void *model;
+	const uint8_t *codes;		/* 64-byte aligned */
+	const Sq8Meta *meta;
+	uint32_t	n;
+} AnnCodes;
+
+/* A query made ready: `memory` is the codec's, of query_bytes() bytes, 64-byte aligned. */
+typedef struct AnnCodeQuery
+{
+	const AnnCodes *codes;
+	const float *query;			/* dim floats, normalised under COSINE */
+	uint32_t	query_bits;		/* AnnSearchParams.rbq_query_bits */
+	void	   *memory;
+} AnnCodeQuery;
+
+typedef struct AnnCodec
+{
+	const char *name;
+	bool		rigorous;
+
+	/*
+	 * Rows of a block of codes: 1, or 32 where rows are interleaved.  Then
+	 * code bytes are a multiple of a block's, rows given by number cost more than
+	 * rows in sequence.
+	 */
+	uint32_t	block_rows;
+
+	/* Bytes of the codes of n rows; 0 when the model does not fit the parameters. */
+	uint64_t	(*code_bytes) (const AnnParams *params, const void *model, uint32_t n);
+	/* Learn from a sample of the rows.  *model is allocated with env, 64-byte aligned. */
+	AnnStatus	(*train) (const AnnCodecInput *input, void **model, uint64_t *bytes);
+	/* Whether a model read from disk is one for these parameters. */
+	bool		(*check) (const AnnParams *params, const void *model, uint64_t bytes);
+
+	/*
+	 * Code rows order[first] .. order[first + n - 1] of the input (order NULL: the same
+	 * numbers) into rows first .. of codes and meta.  first is a multiple of block_rows;
+	 * codes and meta point to row 0.  Threads call it for disjoint rows.
+	 */
+	void		(*encode) (const AnnCodecInput *input, const void *model, const uint32_t *order,
+						   uint32_t first, uint32_t n, uint8_t *codes, Sq8Meta *meta,
+						   float *scratch);	/* scratch: 4 x dim floats */
+	/* decode(code) of a row: dim floats, relative to the centre */
+	void		(*decode) (const AnnCodes *codes, uint32_t row, float *out);
+
+	size_t		(*query_bytes) (const AnnParams *params, const void *model);
+	void		(*prepare) (AnnCodeQuery *query);
+	/* dot of rows given by number, or of first .. first + n - 1 (rows NULL) */
+	void		(*dots) (const AnnCodeQuery *query, const uint32_t *rows, uint32_t first,
+						 uint32_t n, float *out);
+} AnnCodec;
+
+/* codec_sq.c */
+extern const AnnCodec AnnCodecSq8;	/* as others see it: refine codes, models without a walk of their own */
+extern const AnnCodec AnnCodecSq6;
+extern const AnnCodec AnnCodecSq4;
+extern const AnnCodec AnnCodecF16;
+extern const AnnCodec AnnCodecBf16;
+/* codec_pq.c */
+extern const AnnCodec AnnCodecPq;
+extern const AnnCodec AnnCodecPq4;
+/* codec_rabitq.c */
+extern const AnnCodec AnnCodecRabitq;
+
+/* codec.c: NULL for ANN_QUANT_NONE and ANN_QUANT_F32 */
+extern const AnnCodec *AnnCodecOf(AnnQuantizer quantizer);
+
+#endif							/* MILVUS_CODEC_H */
