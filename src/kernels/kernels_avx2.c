@@ -65,6 +65,24 @@ vec_part_f16(const uint16_t *p, size_t n)
 	return vec_load_f16(part);
 }
 
+/* The upper half of a float32: moved there. */
+PRIMITIVE Vec
+vec_load_bf16(const uint16_t *p)
+{
+	__m256i		wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *) p));
+
+	return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+PRIMITIVE Vec
+vec_part_bf16(const uint16_t *p, size_t n)
+{
+	uint16_t	part[KT_LANES] = {0};
+
+	memcpy(part, p, n * sizeof(uint16_t));
+	return vec_load_bf16(part);
+}
+
 PRIMITIVE void
 vec_store_f32(float *p, Vec v)
 {

@@ -55,6 +55,25 @@ vec_part_f16(const uint16_t *p, size_t n)
 	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(FIRST_LANES(n), p));
 }
 
+/* 16 halves to the upper halves of float32. */
+PRIMITIVE Vec
+widen_bf16(__m256i v)
+{
+	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+}
+
+PRIMITIVE Vec
+vec_load_bf16(const uint16_t *p)
+{
+	return widen_bf16(_mm256_loadu_si256((const __m256i *) p));
+}
+
+PRIMITIVE Vec
+vec_part_bf16(const uint16_t *p, size_t n)
+{
+	return widen_bf16(_mm256_maskz_loadu_epi16(FIRST_LANES(n), p));
+}
+
 PRIMITIVE void
 vec_store_f32(float *p, Vec v)
 {

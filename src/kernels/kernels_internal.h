@@ -11,7 +11,58 @@
 
 #include "kernels/kernels.h"
 
+#include <string.h>
+
 #define KERNELS_INLINE static inline __attribute__((always_inline))
+
+/* The float with these bits. */
+KERNELS_INLINE float
+float_of_bits(uint32_t bits)
+{
+	float		f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+/* The bits of a float. */
+KERNELS_INLINE uint32_t
+bits_of_float(float f)
+{
+	uint32_t	bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	return bits;
+}
+
+/* bfloat16 to float32: its upper half. */
+KERNELS_INLINE float
+brain_to_float(uint16_t b)
+{
+	return float_of_bits((uint32_t) b << 16);
+}
+
+/*
+ * float32 to bfloat16, to nearest even.  The carry of the rounding may run into the
+ * exponent, up to infinity.  A NaN could lose what makes it one with its lower half,
+ * so it is made quiet.
+ */
+KERNELS_INLINE uint16_t
+float_to_brain(float f)
+{
+	uint32_t	bits = bits_of_float(f);
+	uint32_t	rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+	uint32_t	nan = (bits >> 16) | 0x40;
+
+	return (uint16_t) ((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+}
+
+/* The place of the i-th row of a *_rows kernel: by number, or in order without numbers. */
+KERNELS_INLINE size_t
+row_place(const uint32_t *rows, size_t i, size_t stride)
+{
+	return (rows != NULL ? rows[i] : i) * stride;
+}
 
 extern const VectorKernels KernelsPortable;
 

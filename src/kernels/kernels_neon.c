@@ -69,6 +69,22 @@ vec_part_f16(const uint16_t *p, size_t n)
 	return vec_load_f16(part);
 }
 
+/* The upper half of a float32: moved there. */
+PRIMITIVE Vec
+vec_load_bf16(const uint16_t *p)
+{
+	return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+
+PRIMITIVE Vec
+vec_part_bf16(const uint16_t *p, size_t n)
+{
+	uint16_t	part[KT_LANES] = {0};
+
+	memcpy(part, p, n * sizeof(uint16_t));
+	return vec_load_bf16(part);
+}
+
 PRIMITIVE void
 vec_store_f32(float *p, Vec v)
 {

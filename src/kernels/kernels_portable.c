@@ -10,7 +10,6 @@
 #include "kernels/kernels_internal.h"
 
 #include <math.h>
-#include <string.h>
 
 #define LANES 16
 #define BLOCK 64				/* halves widened at a time, a multiple of LANES */
@@ -21,26 +20,6 @@ typedef enum Term
 	TERM_IP,
 	TERM_L1
 } Term;
-
-/* The float with these bits. */
-KERNELS_INLINE float
-float_of_bits(uint32_t bits)
-{
-	float		f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
-/* The bits of a float. */
-KERNELS_INLINE uint32_t
-bits_of_float(float f)
-{
-	uint32_t	bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	return bits;
-}
 
 /*
  * float16 to float32, exact.  Moving the fields into place leaves the exponent
@@ -153,9 +132,23 @@ f32_to_f16(const float *src, uint16_t *dst, size_t n)
 		dst[i] = float_to_half(src[i]);
 }
 
-/* Sum of the terms of two float16 vectors, widened a block at a time. */
+static void
+bf16_to_f32(const uint16_t *src, float *dst, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = brain_to_float(src[i]);
+}
+
+static void
+f32_to_bf16(const float *src, uint16_t *dst, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = float_to_brain(src[i]);
+}
+
+/* Sum of the terms of two float16 or bfloat16 vectors, widened a block at a time. */
 KERNELS_INLINE float
-sum_f16(Term t, const uint16_t *a, const uint16_t *b, size_t dim)
+sum_16(Term t, bool brain, const uint16_t *a, const uint16_t *b, size_t dim)
 {
 	float		acc[LANES] = {0};
 	float		x[BLOCK],
@@ -165,9 +158,26 @@ sum_f16(Term t, const uint16_t *a, const uint16_t *b, size_t dim)
 	{
 		size_t		n = dim - i < BLOCK ? dim - i : BLOCK;
 
-		f16_to_f32(a + i, x, n);
-		f16_to_f32(b + i, y, n);
+		(brain ? bf16_to_f32 : f16_to_f32)(a + i, x, n);
+		(brain ? bf16_to_f32 : f16_to_f32)(b + i, y, n);
 		add_terms(t, x, y, n, acc);
+	}
+	return sum_lanes(acc);
+}
+
+/* Inner product of a float32 vector and a float16 or bfloat16 one. */
+KERNELS_INLINE float
+ip_mixed(bool brain, const float *q, const uint16_t *row, size_t dim)
+{
+	float		acc[LANES] = {0};
+	float		x[BLOCK];
+
+	for (size_t i = 0; i < dim; i += BLOCK)
+	{
+		size_t		n = dim - i < BLOCK ? dim - i : BLOCK;
+
+		(brain ? bf16_to_f32 : f16_to_f32)(row + i, x, n);
+		add_terms(TERM_IP, q + i, x, n, acc);
 	}
 	return sum_lanes(acc);
 }
@@ -202,19 +212,19 @@ cosine_f32(const float *a, const float *b, size_t dim, float *ab, float *aa, flo
 static float
 l2sq_f16(const uint16_t *a, const uint16_t *b, size_t dim)
 {
-	return sum_f16(TERM_L2SQ, a, b, dim);
+	return sum_16(TERM_L2SQ, false, a, b, dim);
 }
 
 static float
 ip_f16(const uint16_t *a, const uint16_t *b, size_t dim)
 {
-	return sum_f16(TERM_IP, a, b, dim);
+	return sum_16(TERM_IP, false, a, b, dim);
 }
 
 static float
 l1_f16(const uint16_t *a, const uint16_t *b, size_t dim)
 {
-	return sum_f16(TERM_L1, a, b, dim);
+	return sum_16(TERM_L1, false, a, b, dim);
 }
 
 static void
@@ -223,6 +233,48 @@ cosine_f16(const uint16_t *a, const uint16_t *b, size_t dim, float *ab, float *a
 	*ab = ip_f16(a, b, dim);
 	*aa = ip_f16(a, a, dim);
 	*bb = ip_f16(b, b, dim);
+}
+
+static float
+l2sq_bf16(const uint16_t *a, const uint16_t *b, size_t dim)
+{
+	return sum_16(TERM_L2SQ, true, a, b, dim);
+}
+
+static float
+ip_bf16(const uint16_t *a, const uint16_t *b, size_t dim)
+{
+	return sum_16(TERM_IP, true, a, b, dim);
+}
+
+static float
+l1_bf16(const uint16_t *a, const uint16_t *b, size_t dim)
+{
+	return sum_16(TERM_L1, true, a, b, dim);
+}
+
+static void
+cosine_bf16(const uint16_t *a, const uint16_t *b, size_t dim, float *ab, float *aa, float *bb)
+{
+	*ab = ip_bf16(a, b, dim);
+	*aa = ip_bf16(a, a, dim);
+	*bb = ip_bf16(b, b, dim);
+}
+
+static void
+ip_f32_f16_rows(const float *q, const uint16_t *base, size_t stride, const uint32_t *rows,
+				size_t n, size_t dim, float *out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = ip_mixed(false, q, base + row_place(rows, i, stride), dim);
+}
+
+static void
+ip_f32_bf16_rows(const float *q, const uint16_t *base, size_t stride, const uint32_t *rows,
+				 size_t n, size_t dim, float *out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = ip_mixed(true, q, base + row_place(rows, i, stride), dim);
 }
 
 static void
@@ -276,6 +328,8 @@ sq8_dot_codes(const uint8_t *x, const uint8_t *y, size_t len)
 	return sum;
 }
 
+#include "kernels/kernels_portable_codes.h"
+
 const VectorKernels KernelsPortable = {
 	.name = "portable",
 	.l2sq_f32 = l2sq_f32,
@@ -294,4 +348,29 @@ const VectorKernels KernelsPortable = {
 	.sq8_dot_seq = sq8_dot_seq,
 	.sq8_dot_gather = sq8_dot_gather,
 	.sq8_dot_codes = sq8_dot_codes,
+	.l2sq_bf16 = l2sq_bf16,
+	.ip_bf16 = ip_bf16,
+	.l1_bf16 = l1_bf16,
+	.cosine_bf16 = cosine_bf16,
+	.bf16_to_f32 = bf16_to_f32,
+	.f32_to_bf16 = f32_to_bf16,
+	.ip_f32_f16_rows = ip_f32_f16_rows,
+	.ip_f32_bf16_rows = ip_f32_bf16_rows,
+	.l2sq_i8 = l2sq_i8,
+	.ip_i8 = ip_i8,
+	.l1_i8 = l1_i8,
+	.cosine_i8 = cosine_i8,
+	.hamming = hamming,
+	.jaccard = jaccard,
+	.hamming_rows = hamming_rows,
+	.and_rows = and_rows,
+	.sq4_dot_rows = sq4_dot_rows,
+	.sq6_dot_rows = sq6_dot_rows,
+	.pq8_rows = pq8_rows,
+	.pq4_scan = pq4_scan,
+	.bits_ip_rows = bits_ip_rows,
+	.bits_planes_rows = bits_planes_rows,
+	.range_u8 = range_u8,
+	.range_u16 = range_u16,
+	.range_u32 = range_u32,
 };

@@ -16,9 +16,9 @@
  *	KT_LANES			floats in a Vec
  *	Vec					a register of floats
  *	vec_zero()			zeros
- *	vec_load_f32(p), vec_load_f16(p)
+ *	vec_load_f32(p), vec_load_f16(p), vec_load_bf16(p)
  *						KT_LANES elements, as float32
- *	vec_part_f32(p, n), vec_part_f16(p, n)
+ *	vec_part_f32(p, n), vec_part_f16(p, n), vec_part_bf16(p, n)
  *						the first n < KT_LANES elements, then zeros; must not
  *						read past the n-th
  *	vec_store_f32(p, v), vec_store_f16(p, v), vec_store_part_f32(p, v, n),
@@ -47,12 +47,12 @@
 #define KT_INLINE KERNELS_INLINE KT_TARGET
 
 /*
- * Codes are fetched ahead of the rows being read: in a scan so many bytes, in a
- * gather so many rows, and so many cache lines of each.
+ * What is fetched ahead of the rows being read: in a scan so many bytes, in a gather
+ * so many rows, and so many cache lines of each.
  */
-#define SQ8_BYTES_AHEAD 4096
-#define SQ8_ROWS_AHEAD 8
-#define SQ8_LINES_AHEAD 8
+#define BYTES_AHEAD 4096
+#define ROWS_AHEAD 8
+#define ROW_LINES_AHEAD 8
 #define CACHE_LINE 64
 
 typedef enum Term
@@ -61,6 +61,14 @@ typedef enum Term
 	TERM_IP,
 	TERM_L1
 } Term;
+
+/* What an array holds. */
+typedef enum Element
+{
+	ELEMENT_F32,
+	ELEMENT_F16,
+	ELEMENT_BF16
+} Element;
 
 /* A sum under way. */
 typedef struct Acc
@@ -71,19 +79,36 @@ typedef struct Acc
 	Vec			v3;
 } Acc;
 
-/* KT_LANES elements from the i-th on, of a float32 or a float16 array. */
+/* KT_LANES elements from the i-th on. */
 KT_INLINE Vec
-load(const void *v, size_t i, bool half)
+load(const void *v, size_t i, Element e)
 {
-	return half ? vec_load_f16((const uint16_t *) v + i) : vec_load_f32((const float *) v + i);
+	switch (e)
+	{
+		case ELEMENT_F32:
+			return vec_load_f32((const float *) v + i);
+		case ELEMENT_F16:
+			return vec_load_f16((const uint16_t *) v + i);
+		case ELEMENT_BF16:
+			return vec_load_bf16((const uint16_t *) v + i);
+	}
+	__builtin_unreachable();
 }
 
 /* The last n < KT_LANES elements, from the i-th on; the other lanes are zero. */
 KT_INLINE Vec
-load_part(const void *v, size_t i, size_t n, bool half)
+load_part(const void *v, size_t i, size_t n, Element e)
 {
-	return half ? vec_part_f16((const uint16_t *) v + i, n) :
-		vec_part_f32((const float *) v + i, n);
+	switch (e)
+	{
+		case ELEMENT_F32:
+			return vec_part_f32((const float *) v + i, n);
+		case ELEMENT_F16:
+			return vec_part_f16((const uint16_t *) v + i, n);
+		case ELEMENT_BF16:
+			return vec_part_bf16((const uint16_t *) v + i, n);
+	}
+	__builtin_unreachable();
 }
 
 /* acc plus what one register of pairs adds to a sum; a pair of zeros adds zero. */
@@ -113,27 +138,22 @@ acc_fold(const Acc *s)
 
 /* Four registers of pairs: query registers q0..q3 and the row from i on. */
 KT_INLINE void
-acc_step(Acc *s, Term t, bool half, Vec q0, Vec q1, Vec q2, Vec q3, const void *row, size_t i)
+acc_step(Acc *s, Term t, Element e, Vec q0, Vec q1, Vec q2, Vec q3, const void *row, size_t i)
 {
-	s->v0 = add_term(t, q0, load(row, i, half), s->v0);
-	s->v1 = add_term(t, q1, load(row, i + KT_LANES, half), s->v1);
-	s->v2 = add_term(t, q2, load(row, i + 2 * KT_LANES, half), s->v2);
-	s->v3 = add_term(t, q3, load(row, i + 3 * KT_LANES, half), s->v3);
+	s->v0 = add_term(t, q0, load(row, i, e), s->v0);
+	s->v1 = add_term(t, q1, load(row, i + KT_LANES, e), s->v1);
+	s->v2 = add_term(t, q2, load(row, i + 2 * KT_LANES, e), s->v2);
+	s->v3 = add_term(t, q3, load(row, i + 3 * KT_LANES, e), s->v3);
 }
 
 /*
- * Sums of the query's terms with `rows` (1, 2 or 4, a constant) rows that start
- * `step` elements apart, into out.
+ * Sums of the terms of a query of qe elements with the first `rows` (1, 2 or 4, a
+ * constant) of four rows of e elements, into out.
  */
 KT_INLINE void
-sum_rows(int rows, Term t, bool half, const void *q, const void *base, size_t step, size_t dim,
-		 float *out)
+sum_rows(int rows, Term t, Element qe, Element e, const void *q, const void *r0, const void *r1,
+		 const void *r2, const void *r3, size_t dim, float *out)
 {
-	size_t		bytes = step * (half ? sizeof(uint16_t) : sizeof(float));
-	const char *r0 = base;
-	const char *r1 = rows > 1 ? r0 + bytes : r0;
-	const char *r2 = rows > 2 ? r1 + bytes : r0;
-	const char *r3 = rows > 2 ? r2 + bytes : r0;
 	Acc			s0,
 				s1,
 				s2,
@@ -147,32 +167,32 @@ sum_rows(int rows, Term t, bool half, const void *q, const void *base, size_t st
 
 	for (; i + 4 * KT_LANES <= dim; i += 4 * KT_LANES)
 	{
-		Vec			q0 = load(q, i, half);
-		Vec			q1 = load(q, i + KT_LANES, half);
-		Vec			q2 = load(q, i + 2 * KT_LANES, half);
-		Vec			q3 = load(q, i + 3 * KT_LANES, half);
+		Vec			q0 = load(q, i, qe);
+		Vec			q1 = load(q, i + KT_LANES, qe);
+		Vec			q2 = load(q, i + 2 * KT_LANES, qe);
+		Vec			q3 = load(q, i + 3 * KT_LANES, qe);
 
-		acc_step(&s0, t, half, q0, q1, q2, q3, r0, i);
+		acc_step(&s0, t, e, q0, q1, q2, q3, r0, i);
 		if (rows > 1)
-			acc_step(&s1, t, half, q0, q1, q2, q3, r1, i);
+			acc_step(&s1, t, e, q0, q1, q2, q3, r1, i);
 		if (rows > 2)
 		{
-			acc_step(&s2, t, half, q0, q1, q2, q3, r2, i);
-			acc_step(&s3, t, half, q0, q1, q2, q3, r3, i);
+			acc_step(&s2, t, e, q0, q1, q2, q3, r2, i);
+			acc_step(&s3, t, e, q0, q1, q2, q3, r3, i);
 		}
 	}
 
 	/* up to three whole registers, each into its own sum */
 #define TAIL_STEP(member) \
 	do { \
-		Vec			qv = load(q, i, half); \
-		s0.member = add_term(t, qv, load(r0, i, half), s0.member); \
+		Vec			qv = load(q, i, qe); \
+		s0.member = add_term(t, qv, load(r0, i, e), s0.member); \
 		if (rows > 1) \
-			s1.member = add_term(t, qv, load(r1, i, half), s1.member); \
+			s1.member = add_term(t, qv, load(r1, i, e), s1.member); \
 		if (rows > 2) \
 		{ \
-			s2.member = add_term(t, qv, load(r2, i, half), s2.member); \
-			s3.member = add_term(t, qv, load(r3, i, half), s3.member); \
+			s2.member = add_term(t, qv, load(r2, i, e), s2.member); \
+			s3.member = add_term(t, qv, load(r3, i, e), s3.member); \
 		} \
 		i += KT_LANES; \
 	} while (0)
@@ -188,15 +208,15 @@ sum_rows(int rows, Term t, bool half, const void *q, const void *base, size_t st
 	if (i < dim)
 	{
 		size_t		n = dim - i;
-		Vec			qv = load_part(q, i, n, half);
+		Vec			qv = load_part(q, i, n, qe);
 
-		s0.v3 = add_term(t, qv, load_part(r0, i, n, half), s0.v3);
+		s0.v3 = add_term(t, qv, load_part(r0, i, n, e), s0.v3);
 		if (rows > 1)
-			s1.v3 = add_term(t, qv, load_part(r1, i, n, half), s1.v3);
+			s1.v3 = add_term(t, qv, load_part(r1, i, n, e), s1.v3);
 		if (rows > 2)
 		{
-			s2.v3 = add_term(t, qv, load_part(r2, i, n, half), s2.v3);
-			s3.v3 = add_term(t, qv, load_part(r3, i, n, half), s3.v3);
+			s2.v3 = add_term(t, qv, load_part(r2, i, n, e), s2.v3);
+			s3.v3 = add_term(t, qv, load_part(r3, i, n, e), s3.v3);
 		}
 	}
 
@@ -212,11 +232,11 @@ sum_rows(int rows, Term t, bool half, const void *q, const void *base, size_t st
 
 /* Sum of the terms of two vectors. */
 KT_INLINE float
-sum_pair(Term t, bool half, const void *a, const void *b, size_t dim)
+sum_pair(Term t, Element e, const void *a, const void *b, size_t dim)
 {
 	float		sum;
 
-	sum_rows(1, t, half, a, b, 0, dim, &sum);
+	sum_rows(1, t, e, e, a, b, b, b, b, dim, &sum);
 	return sum;
 }
 
@@ -227,14 +247,59 @@ sum_many(Term t, const float *q, const float *base, size_t stride, size_t n, siz
 {
 	size_t		i = 0;
 
+#define ROW(i) (base + (i) * stride)
 #if KT_ROWS == 4
 	for (; i + 4 <= n; i += 4)
-		sum_rows(4, t, false, q, base + i * stride, stride, dim, out + i);
+		sum_rows(4, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i + 2), ROW(i + 3), dim, out + i);
 #endif
 	for (; i + 2 <= n; i += 2)
-		sum_rows(2, t, false, q, base + i * stride, stride, dim, out + i);
+		sum_rows(2, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i), ROW(i), dim, out + i);
 	if (i < n)
-		sum_rows(1, t, false, q, base + i * stride, stride, dim, out + i);
+		sum_rows(1, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i), ROW(i), ROW(i), dim, out + i);
+#undef ROW
+}
+
+/*
+ * Rows that lie anywhere are asked for ahead of time, a group of four after the other:
+ * each is a cache miss and most are a TLB miss.  Beyond ROW_LINES_AHEAD lines of a row
+ * the hardware has seen that they follow one another.  fetched: the first row not yet
+ * asked for.
+ */
+KT_INLINE size_t
+fetch_rows(const void *base, size_t stride_bytes, const uint32_t *rows, size_t n,
+		   size_t bytes, size_t fetched, size_t upto)
+{
+	size_t		ahead = bytes < ROW_LINES_AHEAD * CACHE_LINE ? bytes : ROW_LINES_AHEAD * CACHE_LINE;
+
+	for (; fetched < n && fetched < upto; fetched++)
+	{
+		const char *next = (const char *) base + row_place(rows, fetched, stride_bytes);
+
+		for (size_t at = 0; at < ahead; at += CACHE_LINE)
+			__builtin_prefetch(next + at);
+	}
+	return fetched;
+}
+
+/* Inner products of a float32 query with rows of e elements, given by number or in order. */
+KT_INLINE void
+ip_rows(Element e, const float *q, const uint16_t *base, size_t stride, const uint32_t *rows,
+		size_t n, size_t dim, float *out)
+{
+	size_t		fetched = 0;
+	size_t		i = 0;
+
+#define ROW(i) (base + row_place(rows, i, stride))
+	for (; i + KT_ROWS <= n; i += KT_ROWS)
+	{
+		fetched = fetch_rows(base, stride * sizeof(uint16_t), rows, n, dim * sizeof(uint16_t),
+							 fetched, i + KT_ROWS + ROWS_AHEAD);
+		sum_rows(KT_ROWS, TERM_IP, ELEMENT_F32, e, q, ROW(i), ROW(i + 1), ROW(i + KT_ROWS - 2),
+				 ROW(i + KT_ROWS - 1), dim, out + i);
+	}
+	for (; i < n; i++)
+		sum_rows(1, TERM_IP, ELEMENT_F32, e, q, ROW(i), ROW(i), ROW(i), ROW(i), dim, out + i);
+#undef ROW
 }
 
 /* One register of pairs into the three sums of a cosine. */
@@ -249,7 +314,7 @@ sum_many(Term t, const float *q, const float *base, size_t stride, size_t n, siz
 
 /* a.b, a.a and b.b in one pass, in the order of sum_rows. */
 KT_INLINE void
-sum_cosine(bool half, const void *a, const void *b, size_t dim, float *ab, float *aa, float *bb)
+sum_cosine(Element e, const void *a, const void *b, size_t dim, float *ab, float *aa, float *bb)
 {
 	Acc			sab,
 				saa,
@@ -262,28 +327,28 @@ sum_cosine(bool half, const void *a, const void *b, size_t dim, float *ab, float
 
 	for (; i + 4 * KT_LANES <= dim; i += 4 * KT_LANES)
 	{
-		COSINE_STEP(v0, load(a, i, half), load(b, i, half));
-		COSINE_STEP(v1, load(a, i + KT_LANES, half), load(b, i + KT_LANES, half));
-		COSINE_STEP(v2, load(a, i + 2 * KT_LANES, half), load(b, i + 2 * KT_LANES, half));
-		COSINE_STEP(v3, load(a, i + 3 * KT_LANES, half), load(b, i + 3 * KT_LANES, half));
+		COSINE_STEP(v0, load(a, i, e), load(b, i, e));
+		COSINE_STEP(v1, load(a, i + KT_LANES, e), load(b, i + KT_LANES, e));
+		COSINE_STEP(v2, load(a, i + 2 * KT_LANES, e), load(b, i + 2 * KT_LANES, e));
+		COSINE_STEP(v3, load(a, i + 3 * KT_LANES, e), load(b, i + 3 * KT_LANES, e));
 	}
 	if (i + KT_LANES <= dim)
 	{
-		COSINE_STEP(v0, load(a, i, half), load(b, i, half));
+		COSINE_STEP(v0, load(a, i, e), load(b, i, e));
 		i += KT_LANES;
 	}
 	if (i + KT_LANES <= dim)
 	{
-		COSINE_STEP(v1, load(a, i, half), load(b, i, half));
+		COSINE_STEP(v1, load(a, i, e), load(b, i, e));
 		i += KT_LANES;
 	}
 	if (i + KT_LANES <= dim)
 	{
-		COSINE_STEP(v2, load(a, i, half), load(b, i, half));
+		COSINE_STEP(v2, load(a, i, e), load(b, i, e));
 		i += KT_LANES;
 	}
 	if (i < dim)
-		COSINE_STEP(v3, load_part(a, i, dim - i, half), load_part(b, i, dim - i, half));
+		COSINE_STEP(v3, load_part(a, i, dim - i, e), load_part(b, i, dim - i, e));
 
 	*ab = vec_sum(acc_fold(&sab));
 	*aa = vec_sum(acc_fold(&saa));
@@ -295,49 +360,73 @@ sum_cosine(bool half, const void *a, const void *b, size_t dim, float *ab, float
 KT_FUNC float
 l2sq_f32(const float *a, const float *b, size_t dim)
 {
-	return sum_pair(TERM_L2SQ, false, a, b, dim);
+	return sum_pair(TERM_L2SQ, ELEMENT_F32, a, b, dim);
 }
 
 KT_FUNC float
 ip_f32(const float *a, const float *b, size_t dim)
 {
-	return sum_pair(TERM_IP, false, a, b, dim);
+	return sum_pair(TERM_IP, ELEMENT_F32, a, b, dim);
 }
 
 KT_FUNC float
 l1_f32(const float *a, const float *b, size_t dim)
 {
-	return sum_pair(TERM_L1, false, a, b, dim);
+	return sum_pair(TERM_L1, ELEMENT_F32, a, b, dim);
 }
 
 KT_FUNC void
 cosine_f32(const float *a, const float *b, size_t dim, float *ab, float *aa, float *bb)
 {
-	sum_cosine(false, a, b, dim, ab, aa, bb);
+	sum_cosine(ELEMENT_F32, a, b, dim, ab, aa, bb);
 }
 
 KT_FUNC float
 l2sq_f16(const uint16_t *a, const uint16_t *b, size_t dim)
 {
-	return sum_pair(TERM_L2SQ, true, a, b, dim);
+	return sum_pair(TERM_L2SQ, ELEMENT_F16, a, b, dim);
 }
 
 KT_FUNC float
 ip_f16(const uint16_t *a, const uint16_t *b, size_t dim)
 {
-	return sum_pair(TERM_IP, true, a, b, dim);
+	return sum_pair(TERM_IP, ELEMENT_F16, a, b, dim);
 }
 
 KT_FUNC float
 l1_f16(const uint16_t *a, const uint16_t *b, size_t dim)
 {
-	return sum_pair(TERM_L1, true, a, b, dim);
+	return sum_pair(TERM_L1, ELEMENT_F16, a, b, dim);
 }
 
 KT_FUNC void
 cosine_f16(const uint16_t *a, const uint16_t *b, size_t dim, float *ab, float *aa, float *bb)
 {
-	sum_cosine(true, a, b, dim, ab, aa, bb);
+	sum_cosine(ELEMENT_F16, a, b, dim, ab, aa, bb);
+}
+
+KT_FUNC float
+l2sq_bf16(const uint16_t *a, const uint16_t *b, size_t dim)
+{
+	return sum_pair(TERM_L2SQ, ELEMENT_BF16, a, b, dim);
+}
+
+KT_FUNC float
+ip_bf16(const uint16_t *a, const uint16_t *b, size_t dim)
+{
+	return sum_pair(TERM_IP, ELEMENT_BF16, a, b, dim);
+}
+
+KT_FUNC float
+l1_bf16(const uint16_t *a, const uint16_t *b, size_t dim)
+{
+	return sum_pair(TERM_L1, ELEMENT_BF16, a, b, dim);
+}
+
+KT_FUNC void
+cosine_bf16(const uint16_t *a, const uint16_t *b, size_t dim, float *ab, float *aa, float *bb)
+{
+	sum_cosine(ELEMENT_BF16, a, b, dim, ab, aa, bb);
 }
 
 KT_FUNC void
@@ -363,6 +452,25 @@ f32_to_f16(const float *src, uint16_t *dst, size_t n)
 }
 
 KT_FUNC void
+bf16_to_f32(const uint16_t *src, float *dst, size_t n)
+{
+	size_t		i = 0;
+
+	for (; i + KT_LANES <= n; i += KT_LANES)
+		vec_store_f32(dst + i, vec_load_bf16(src + i));
+	if (i < n)
+		vec_store_part_f32(dst + i, vec_part_bf16(src + i, n - i), n - i);
+}
+
+/* Plain integer arithmetic, which the compiler puts into registers of KT_TARGET. */
+KT_FUNC void
+f32_to_bf16(const float *src, uint16_t *dst, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = float_to_brain(src[i]);
+}
+
+KT_FUNC void
 l2sq_f32_many(const float *q, const float *base, size_t stride, size_t n, size_t dim, float *out)
 {
 	sum_many(TERM_L2SQ, q, base, stride, n, dim, out);
@@ -372,6 +480,20 @@ KT_FUNC void
 ip_f32_many(const float *q, const float *base, size_t stride, size_t n, size_t dim, float *out)
 {
 	sum_many(TERM_IP, q, base, stride, n, dim, out);
+}
+
+KT_FUNC void
+ip_f32_f16_rows(const float *q, const uint16_t *base, size_t stride, const uint32_t *rows,
+				size_t n, size_t dim, float *out)
+{
+	ip_rows(ELEMENT_F16, q, base, stride, rows, n, dim, out);
+}
+
+KT_FUNC void
+ip_f32_bf16_rows(const float *q, const uint16_t *base, size_t stride, const uint32_t *rows,
+				 size_t n, size_t dim, float *out)
+{
+	ip_rows(ELEMENT_BF16, q, base, stride, rows, n, dim, out);
 }
 
 KT_FUNC int32_t
@@ -394,7 +516,7 @@ sq8_dot_seq(const uint8_t *codes, size_t stride, size_t n, const int8_t *q, size
 	for (; i + 4 <= n; i += 4)
 	{
 		const uint8_t *r = codes + i * stride;
-		size_t		from = i * stride + SQ8_BYTES_AHEAD;
+		size_t		from = i * stride + BYTES_AHEAD;
 		size_t		to = from + 4 * stride;
 
 		for (size_t at = from; at < to && at < n * stride; at += CACHE_LINE)
@@ -405,38 +527,21 @@ sq8_dot_seq(const uint8_t *codes, size_t stride, size_t n, const int8_t *q, size
 		out[i] = sq8_row(codes + i * stride, q, len);
 }
 
-/*
- * Rows anywhere: each is a cache miss and most are a TLB miss, which only a fetch
- * ahead of time overlaps.  Beyond SQ8_LINES_AHEAD lines of a row the hardware has
- * seen that they follow one another.
- */
 KT_FUNC void
 sq8_dot_gather(const uint8_t *codes, size_t stride, const uint32_t *rows, size_t n,
 			   const int8_t *q, size_t len, int32_t *out)
 {
-	size_t		ahead = len < SQ8_LINES_AHEAD * CACHE_LINE ? len : SQ8_LINES_AHEAD * CACHE_LINE;
 	size_t		fetched = 0;
 	size_t		i = 0;
 
 #define ROW(i) (codes + rows[i] * stride)
-#define FETCH_UPTO(end) \
-	for (; fetched < n && fetched < (end); fetched++) \
-	{ \
-		const uint8_t *next = ROW(fetched); \
-		for (size_t at = 0; at < ahead; at += CACHE_LINE) \
-			__builtin_prefetch(next + at); \
-	}
-
-	FETCH_UPTO(SQ8_ROWS_AHEAD);
 	for (; i + 4 <= n; i += 4)
 	{
-		FETCH_UPTO(i + 4 + SQ8_ROWS_AHEAD);
+		fetched = fetch_rows(codes, stride, rows, n, len, fetched, i + 4 + ROWS_AHEAD);
 		sq8_rows4(ROW(i), ROW(i + 1), ROW(i + 2), ROW(i + 3), q, len, out + i);
 	}
 	for (; i < n; i++)
 		out[i] = sq8_row(ROW(i), q, len);
-
-#undef FETCH_UPTO
 #undef ROW
 }
 
@@ -445,6 +550,8 @@ sq8_dot_codes(const uint8_t *x, const uint8_t *y, size_t len)
 {
 	return sq8_codes(x, y, len);
 }
+
+#include "kernels/kernels_portable_codes.h"
 
 const VectorKernels KT_TABLE = {
 	.name = KT_NAME,
@@ -464,4 +571,29 @@ const VectorKernels KT_TABLE = {
 	.sq8_dot_seq = sq8_dot_seq,
 	.sq8_dot_gather = sq8_dot_gather,
 	.sq8_dot_codes = sq8_dot_codes,
+	.l2sq_bf16 = l2sq_bf16,
+	.ip_bf16 = ip_bf16,
+	.l1_bf16 = l1_bf16,
+	.cosine_bf16 = cosine_bf16,
+	.bf16_to_f32 = bf16_to_f32,
+	.f32_to_bf16 = f32_to_bf16,
+	.ip_f32_f16_rows = ip_f32_f16_rows,
+	.ip_f32_bf16_rows = ip_f32_bf16_rows,
+	.l2sq_i8 = l2sq_i8,
+	.ip_i8 = ip_i8,
+	.l1_i8 = l1_i8,
+	.cosine_i8 = cosine_i8,
+	.hamming = hamming,
+	.jaccard = jaccard,
+	.hamming_rows = hamming_rows,
+	.and_rows = and_rows,
+	.sq4_dot_rows = sq4_dot_rows,
+	.sq6_dot_rows = sq6_dot_rows,
+	.pq8_rows = pq8_rows,
+	.pq4_scan = pq4_scan,
+	.bits_ip_rows = bits_ip_rows,
+	.bits_planes_rows = bits_planes_rows,
+	.range_u8 = range_u8,
+	.range_u16 = range_u16,
+	.range_u32 = range_u32,
 };
