@@ -31,6 +31,26 @@ CREATE INDEX ON items USING ann (v) WITH (fillfactor = 90);
 CREATE INDEX ON items USING ann (v) WITH (index_type = 'DISKANN');
 CREATE INDEX ON items USING ann (v) WITH (m = 'many');
 
+-- what does not go together
+CREATE INDEX ON items USING ann (v) WITH (index_type = 'IVF_PQ', pq_nbits = 25);
+CREATE INDEX ON items USING ann (v) WITH (index_type = 'IVF_PQ', pq_m = 2);
+CREATE INDEX ON items USING ann (v vector_l1_ops) WITH (index_type = 'IVF_SQ8');
+CREATE INDEX ON items USING ann (v vector_l1_ops) WITH (compact = true);
+CREATE INDEX ON items USING ann (v) WITH (index_type = 'BIN_FLAT');
+CREATE INDEX ON items USING ann (v) WITH (index_type = 'HNSW_SQ', sq_type = 'SQ5');
+CREATE INDEX ON items USING ann (v) WITH (index_type = 'HNSW_PRQ', nrq = 17);
+
+-- a name that is no more
+CREATE INDEX items_annoy ON items USING ann (v) WITH (index_type = 'ANNOY');
+SELECT index_type FROM milvus.index_stats('items_annoy');
+DROP INDEX items_annoy;
+
+-- settings have ranges
+SET milvus.target_recall = 0.3;
+SET milvus.target_recall = 1;
+SET milvus.refine_k = 0.5;
+SET milvus.rbq_query_bits = 9;
+
 -- index types are understood in either case
 CREATE INDEX items_flat ON items USING ann (v) WITH (index_type = flat);
 SELECT index_type FROM milvus.index_stats('items_flat');

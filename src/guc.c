@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "guc.h"
+#include "index/index.h"
 #include "kernels/kernels.h"
 #include "storage/lock.h"
 #include "storage/lmgr.h"
@@ -57,6 +58,24 @@ show_simd(void)
 	return kernels->name;
 }
 
+static bool
+check_target_recall(double *newval, void **extra, GucSource source)
+{
+	if (*newval == 0 || *newval >= 0.5)
+		return true;
+	GUC_check_errdetail("\"milvus.target_recall\" must be 0 or between 0.5 and 0.999.");
+	return false;
+}
+
+static bool
+check_refine_k(double *newval, void **extra, GucSource source)
+{
+	if (*newval == 0 || *newval >= 1)
+		return true;
+	GUC_check_errdetail("\"milvus.refine_k\" must be 0 or at least 1.");
+	return false;
+}
+
 void
 MilvusDefineSettings(void)
 {
@@ -69,6 +88,27 @@ MilvusDefineSettings(void)
 							"Number of lists an IVF search looks at first.",
 							"Larger values give better recall and slower searches.",
 							&milvus_settings.nprobe, 8, 1, 65536,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("milvus.target_recall",
+							 "Share of the nearest rows that a search is to find.",
+							 "A search takes the smallest \"milvus.ef\" or \"milvus.nprobe\" that reached it when "
+							 "the segment was built. From 0.5 to 0.999; 0 turns it off.",
+							 &milvus_settings.target_recall, 0, 0, 0.999,
+							 PGC_USERSET, 0, check_target_recall, NULL, NULL);
+	DefineCustomRealVariable("milvus.refine_k",
+							 "Rows compared exactly for each row returned, in a quantized index.",
+							 "0 compares as many as the usual error of the codes makes necessary.",
+							 &milvus_settings.refine_k, 0, 0, 65536,
+							 PGC_USERSET, 0, check_refine_k, NULL, NULL);
+	DefineCustomIntVariable("milvus.reorder_k",
+							"Rows compared exactly before a SCANN search returns the first one.",
+							"0 compares as many as the usual error of the codes makes necessary.",
+							&milvus_settings.reorder_k, 0, 0, 65536,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.rbq_query_bits",
+							"Bits that an IVF_RABITQ search quantizes the query to.",
+							"Fewer are faster and coarser; 0 does not quantize it.",
+							&milvus_settings.rbq_query_bits, 0, 0, ANN_MAX_RBQ_QUERY_BITS,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("milvus.iterative_order",
 							 "What happens to a row found late that is nearer than one already returned.",

@@ -379,6 +379,29 @@ extern AnnStatus AnnScanNext(AnnScan *scan, AnnHit *hits, int max, int *nhits);
 extern const AnnSearchStats *AnnScanGetStats(const AnnScan *scan);
 extern void AnnScanEnd(AnnScan *scan);
 
+/* ---- effort by recall (calibrate.c) ---- */
+
+#define ANN_EFFORTS 14
+
+/* Recall of the 10 nearest rows at each of the type's efforts, of 65535; all 0: not known. */
+typedef struct AnnCalibration
+{
+	uint16_t	recall[ANN_EFFORTS];
+} AnnCalibration;
+
+/* ef (graphs) or nprobe (lists) of each step; NULL: the type has no effort. */
+extern const uint32_t *AnnEfforts(AnnType type);
+/* Read the vector of a row into dst; false: the row is gone. */
+typedef bool (*AnnReadVector) (void *ctx, uint32_t row, void *dst);
+/*
+ * Measure an opened segment with up to 100 queries made from its rows.  read is only called where
+ * the segment has no raw vectors.  A segment of few rows stays unknown.
+ */
+extern AnnStatus AnnCalibrate(const AnnSegment *segment, AnnReadVector read, void *read_ctx,
+							  const AnnEnv *env, AnnCalibration *calibration);
+/* The smallest effort that reached `target` (0..1); ANN_MAX_ROWS: none is known to. */
+extern uint32_t AnnEffortFor(AnnType type, const AnnCalibration *calibration, double target);
+
 /* ---- exact distance and checks ---- */
 
 /* The distance that ORDER BY sorts by, from two raw vectors. */

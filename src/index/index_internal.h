@@ -38,6 +38,8 @@ AnnRow(const AnnParams *params, const void *raw, uint32_t row)
 
 /* One row as dim float32. */
 extern void AnnRowToFloat(const AnnParams *params, const void *row, float *out);
+/* dim float32 as one row of the element type, rounded and cut to its range.  Not for bits. */
+extern void AnnRowFromFloat(const AnnParams *params, const float *values, void *row);
 
 static inline size_t
 AnnRoundUp(size_t value, size_t multiple)

@@ -15,16 +15,16 @@
 
 #include "segment/segment.h"
 
-static sigjmp_buf guard_jump;
-static volatile sig_atomic_t guard_active = 0;
+/* Where the guarded call that runs now goes back to; NULL: none does. */
+static sigjmp_buf *volatile guard_jump = NULL;
 static bool guard_installed = false;
 static struct sigaction guard_previous;
 
 static void
 guard_handler(int signo, siginfo_t *info, void *context)
 {
-	if (guard_active)
-		siglongjmp(guard_jump, 1);
+	if (guard_jump != NULL)
+		siglongjmp(*guard_jump, 1);
 	/* not ours: let the previous disposition have it when the access repeats */
 	sigaction(SIGBUS, &guard_previous, NULL);
 }
@@ -32,6 +32,8 @@ guard_handler(int signo, siginfo_t *info, void *context)
 bool
 SegmentGuardedCall(void (*fn) (void *arg), void *arg)
 {
+	sigjmp_buf	jump;
+
 	if (!guard_installed)
 	{
 		struct sigaction action;
@@ -44,19 +46,34 @@ SegmentGuardedCall(void (*fn) (void *arg), void *arg)
 			elog(ERROR, "could not install a SIGBUS handler: %m");
 		guard_installed = true;
 	}
-	if (guard_active)
+	if (guard_jump != NULL)
 	{
 		/* nested: the outer guard covers it */
 		fn(arg);
 		return true;
 	}
-	if (sigsetjmp(guard_jump, 0) != 0)
+	if (sigsetjmp(jump, 0) != 0)
 	{
-		guard_active = 0;
+		guard_jump = NULL;
 		return false;
 	}
-	guard_active = 1;
+	guard_jump = &jump;
 	fn(arg);
-	guard_active = 0;
+	guard_jump = NULL;
 	return true;
+}
+
+void *
+SegmentGuardSuspend(void)
+{
+	void	   *jump = guard_jump;
+
+	guard_jump = NULL;
+	return jump;
+}
+
+void
+SegmentGuardResume(void *suspended)
+{
+	guard_jump = suspended;
 }

@@ -21,7 +21,7 @@
 #define SEGMENT_MAGIC 0x4d4c5653	/* "MLVS" */
 #define SEGMENT_VERSION 1
 #define SEGMENT_MAX_SECTIONS 24
-#define SEGMENT_PARAMS_LEN 64
+#define SEGMENT_PARAMS_LEN 128
 #define SEGMENT_ALIGN 64
 
 typedef struct SegmentSection
@@ -179,5 +179,12 @@ extern void ScratchArenaDestroy(ScratchArena *arena);
  * early end.  Returns false when an I/O error on a mapping (SIGBUS) ended it.
  */
 extern bool SegmentGuardedCall(void (*fn) (void *arg), void *arg);
+
+/*
+ * For a callback of fn that leaves it for a while, to take locks or to raise errors:
+ * suspend the guard before, resume it with what that returned afterwards.
+ */
+extern void *SegmentGuardSuspend(void);
+extern void SegmentGuardResume(void *suspended);
 
 #endif							/* MILVUS_SEGMENT_H */

@@ -37,12 +37,29 @@
 typedef struct AnnOptions
 {
 	int32		vl_len_;
-	int			index_type;		/* AnnType */
-	int			m;
-	int			ef_construction;
+	int			index_type;		/* AnnIndexType */
+	int			m;				/* 0: AUTOINDEX's or Milvus's default */
+	int			ef_construction;	/* 0: likewise */
 	int			nlist;
 	int			segment_rows;	/* most rows of a segment */
+	int			sq_type;		/* AnnQuantizer */
+	int			pq_m;			/* 0: the type's own choice */
+	int			pq_nbits;
+	int			nrq;
+	bool		refine;
+	int			refine_type;	/* AnnQuantizer */
+	bool		with_raw_data;
+	bool		compact;
 } AnnOptions;
+
+/* Values of the option index_type: AnnType, and the names that stand for another. */
+typedef enum AnnIndexType
+{
+	ANN_INDEX_AUTO = 0,
+	ANN_INDEX_ANNOY = 100,		/* AUTOINDEX, with a notice */
+	ANN_INDEX_BIN_FLAT,			/* of bits only */
+	ANN_INDEX_BIN_IVF_FLAT
+} AnnIndexType;
 
 extern void AnnDefineOptions(void);
 extern bytea *AnnParseOptions(Datum reloptions, bool validate);
@@ -65,17 +82,23 @@ extern void AnnGetParams(Relation index, AnnParams *params);
 extern uint32 AnnGrowingLimit(const AnnParams *params);
 extern uint32 AnnSegmentRows(Relation index);
 
-static inline Size
-AnnElemSize(AnnElem elem)
-{
-	return elem == ANN_F16 ? 2 : 4;
-}
-
 /* Bytes of a raw vector's elements. */
 static inline Size
 AnnVectorBytes(const AnnParams *params)
 {
-	return AnnElemSize(params->elem) * params->dim;
+	switch (params->elem)
+	{
+		case ANN_F32:
+			return 4 * (Size) params->dim;
+		case ANN_F16:
+		case ANN_BF16:
+			return 2 * (Size) params->dim;
+		case ANN_I8:
+			return params->dim;
+		case ANN_BIT:
+			return ((Size) params->dim + 7) / 8;
+	}
+	return 0;
 }
 
 /* Where a value belongs. */
@@ -152,6 +175,7 @@ typedef struct AnnSegmentEntry
 	uint32		null_rows;
 	uint32		type;			/* AnnType */
 	int64		created;
+	AnnCalibration calibration;
 } AnnSegmentEntry;
 
 typedef struct AnnFreeRun
@@ -332,6 +356,12 @@ extern int	AnnBuildThreads(void);
 /* Builds end when somebody waits for a lock on these (InvalidOid: never). */
 extern void AnnYieldFor(Oid table, Oid index);
 
+/*
+ * Open a new segment, which makes its cache file, and measure what recall its
+ * searches reach: into entry->calibration, unknown where there is no cache.
+ */
+extern void AnnCalibrateSegment(Relation index, Relation heap, AnnSegmentEntry *entry);
+
 /* A segment opened for reading by this backend. */
 typedef struct AnnSegmentHandle
 {
@@ -360,6 +390,33 @@ extern AnnSegmentHandle *AnnSegmentOpen(Relation index, const AnnSegmentEntry *e
 extern bool AnnSegmentTid(Relation index, const AnnSegmentHandle *handle, uint32 row,
 						  ItemPointer tid);
 extern void AnnSegmentClose(AnnSegmentHandle *handle);
+
+/* ---- vectors from the table (annheap.c) ---- */
+
+/* Who maintains an index, while code of the table's owner runs. */
+typedef struct AnnCallerIdentity
+{
+	Oid			user;
+	int			context;
+	int			guc_level;
+} AnnCallerIdentity;
+
+extern void AnnBecomeOwner(Relation heap, AnnCallerIdentity *caller);
+extern void AnnBecomeCaller(const AnnCallerIdentity *caller);
+
+typedef struct AnnHeapReader AnnHeapReader;
+
+/*
+ * Reads the indexed vectors of table rows that `snapshot` sees; NULL: that may still be visible
+ * to anybody (maintenance; expressions run as the table's owner).  Ended by the caller, except by an error.
+ */
+extern AnnHeapReader *AnnHeapReaderBegin(Relation heap, Relation index, const AnnParams *params,
+										 Snapshot snapshot);
+/* A row's elements, valid until the next call; NULL: there is no such row, or no vector in it. */
+extern const void *AnnHeapReaderFetch(AnnHeapReader *reader, const ItemPointerData *tid);
+/* Unpin the page of the last row. */
+extern void AnnHeapReaderRelease(AnnHeapReader *reader);
+extern void AnnHeapReaderEnd(AnnHeapReader *reader);
 
 /* ---- view: what one scan sees (annview.c) ---- */
 

@@ -36,12 +36,15 @@ PG_FUNCTION_INFO_V1(milvus_index_recall);
 /* Problems reported before the rest is only counted. */
 #define MAX_PROBLEMS 100
 
+/* An even number, which hash_vector() never returns. */
+#define HASH_UNKNOWN UINT64CONST(2)
+
 typedef struct TidEntry
 {
 	ItemPointerData tid;		/* hash key */
 	bool		in_table;
 	int			place;			/* segment number, or -1 for the growing part */
-	uint64		hash;			/* of the vector's bytes, 0 for rows without */
+	uint64		hash;			/* of the vector's bytes, 0 for rows without; HASH_UNKNOWN: not kept */
 } TidEntry;
 
 typedef struct CheckState
@@ -56,34 +59,6 @@ typedef struct CheckState
 } CheckState;
 
 static void report_problem(CheckState *state, const char *format,...) pg_attribute_printf(2, 3);
-
-/*
- * Index expressions and predicates are code of the table's owner.  As VACUUM and
- * REINDEX do, run it with the owner's rights, not those of a superuser who looks
- * after somebody else's index.
- */
-typedef struct CallerIdentity
-{
-	Oid			user;
-	int			context;
-	int			guc_level;
-} CallerIdentity;
-
-static void
-become_owner(Relation heap, CallerIdentity *caller)
-{
-	GetUserIdAndSecContext(&caller->user, &caller->context);
-	SetUserIdAndSecContext(heap->rd_rel->relowner, caller->context | SECURITY_RESTRICTED_OPERATION);
-	caller->guc_level = NewGUCNestLevel();
-	RestrictSearchPath();
-}
-
-static void
-become_caller(const CallerIdentity *caller)
-{
-	AtEOXact_GUC(false, caller->guc_level);
-	SetUserIdAndSecContext(caller->user, caller->context);
-}
 
 static void
 report_problem(CheckState *state, const char *format,...)
@@ -226,13 +201,14 @@ check_segment(CheckState *state, const AnnViewSegment *segment, int number)
 		if (segment->marks != NULL && (segment->marks[row / 64] >> (row % 64)) & 1)
 			continue;
 		if (!AnnSegmentTid(state->index, handle, row, &tid) ||
-			(row < entry->rows && !SegmentReaderRead(&reader, raw->offset + bytes * row, bytes, vector)))
+			(row < entry->rows && raw != NULL &&
+			 !SegmentReaderRead(&reader, raw->offset + bytes * row, bytes, vector)))
 		{
 			report_problem(state, "segment %d: row " UINT64_FORMAT " does not read", number, row);
 			break;
 		}
 		if (row < entry->rows)
-			hash = hash_vector(vector, bytes);
+			hash = raw != NULL ? hash_vector(vector, bytes) : HASH_UNKNOWN;
 		add_tid(state, &tid, number, hash);
 	}
 	SegmentReaderRelease(&reader);
@@ -348,7 +324,7 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 		uint64		hash = class == ANN_ROW_VECTOR ? hash_vector(data, AnnVectorBytes(&state->params)) : 0;
 
 		entry->in_table = true;
-		if (hash != entry->hash)
+		if (entry->hash == HASH_UNKNOWN ? class != ANN_ROW_VECTOR : hash != entry->hash)
 			report_problem(state, "row (%u,%u) has another vector in the index",
 						   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
 	}
@@ -370,7 +346,7 @@ milvus_check_index(PG_FUNCTION_ARGS)
 	AnnMeta		meta;
 	IndexInfo  *info;
 	TableScanDesc scan;
-	CallerIdentity caller;
+	AnnCallerIdentity caller;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	state.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -383,7 +359,7 @@ milvus_check_index(PG_FUNCTION_ARGS)
 	ctl.hcxt = CurrentMemoryContext;
 	state.tids = hash_create("ann check", 1024, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
-	become_owner(heap, &caller);
+	AnnBecomeOwner(heap, &caller);
 
 	/* the snapshot first: what it sees is in the index when that is read */
 	snapshot = RegisterSnapshot(GetTransactionSnapshot());
@@ -423,7 +399,7 @@ milvus_check_index(PG_FUNCTION_ARGS)
 		report_problem(&state, "index is not valid: its build has not finished");
 	AnnReleaseView(view, growing);
 	UnregisterSnapshot(snapshot);
-	become_caller(&caller);
+	AnnBecomeCaller(&caller);
 	if (state.problems > MAX_PROBLEMS)
 	{
 		int			more = state.problems - MAX_PROBLEMS;
@@ -563,7 +539,7 @@ milvus_index_recall(PG_FUNCTION_ARGS)
 	double		hits = 0;
 	double		wanted = 0;
 	int			level;
-	CallerIdentity caller;
+	AnnCallerIdentity caller;
 	MemoryContext old = CurrentMemoryContext;
 
 	if (k < 1 || k > 16384)
@@ -576,7 +552,7 @@ milvus_index_recall(PG_FUNCTION_ARGS)
 				 errmsg("sample must be between 1 and 100000")));
 
 	/* before anything is deparsed: names are qualified as search_path demands */
-	become_owner(heap, &caller);
+	AnnBecomeOwner(heap, &caller);
 	expression = TextDatumGetCString(DirectFunctionCall3(pg_get_indexdef_ext,
 														 ObjectIdGetDatum(RelationGetRelid(index)),
 														 Int32GetDatum(1), BoolGetDatum(false)));
@@ -634,7 +610,7 @@ milvus_index_recall(PG_FUNCTION_ARGS)
 				hits++;
 	}
 	SPI_finish();
-	become_caller(&caller);
+	AnnBecomeCaller(&caller);
 	AnnCloseForFunction(index, heap, AccessShareLock);
 	if (wanted == 0)
 		PG_RETURN_NULL();

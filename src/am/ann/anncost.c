@@ -32,10 +32,10 @@ rows_compared(const AnnParams *params, double rows, double segments)
 	double		per_segment = rows / Max(segments, 1);
 	double		compared = rows;
 
-	if (params->type == ANN_HNSW)
+	if (AnnTypeStructure(params->type) == ANN_GRAPH)
 		compared = segments * (milvus_settings.ef * HNSW_COMPARED_PER_EF +
 							   params->m * log(Max(per_segment, 2)));
-	else if (params->type == ANN_IVF_FLAT)
+	else if (AnnTypeStructure(params->type) == ANN_LISTS)
 		compared = segments * params->nlist +
 			rows * Min(1.0, (double) milvus_settings.nprobe / params->nlist);
 	return Min(compared, rows);

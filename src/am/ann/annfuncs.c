@@ -236,13 +236,13 @@ milvus_last_search(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Datum		values[14];
 	bool		nulls[14] = {0};
-	char		types[64] = "";
+	char		types[160] = "";
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	if (!OidIsValid(stats->index))
 		PG_RETURN_NULL();
-	for (int type = ANN_FLAT; type <= ANN_HNSW; type++)
+	for (int type = ANN_FLAT; type <= ANN_MINHASH_LSH; type++)
 		if (stats->types & (1u << type))
 		{
 			if (types[0] != '\0')

@@ -10,41 +10,103 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "guc.h"
+#include "index/sq8.h"
 #include "kernels/kernels.h"
 #include "utils/rel.h"
 
 static relopt_kind ann_relopt_kind;
 
 static relopt_enum_elt_def index_type_values[] = {
-	{"HNSW", ANN_HNSW},
-	{"IVF_FLAT", ANN_IVF_FLAT},
+	{"AUTOINDEX", ANN_INDEX_AUTO},
+	{"ANNOY", ANN_INDEX_ANNOY},
 	{"FLAT", ANN_FLAT},
+	{"IVF_FLAT", ANN_IVF_FLAT},
+	{"IVF_SQ8", ANN_IVF_SQ8},
+	{"IVF_PQ", ANN_IVF_PQ},
+	{"IVF_RABITQ", ANN_IVF_RABITQ},
+	{"SCANN", ANN_SCANN},
+	{"HNSW", ANN_HNSW},
+	{"HNSW_SQ", ANN_HNSW_SQ},
+	{"HNSW_PQ", ANN_HNSW_PQ},
+	{"HNSW_PRQ", ANN_HNSW_PRQ},
+	{"BIN_FLAT", ANN_INDEX_BIN_FLAT},
+	{"BIN_IVF_FLAT", ANN_INDEX_BIN_IVF_FLAT},
 	{NULL, 0}
 };
+
+static relopt_enum_elt_def sq_type_values[] = {
+	{"SQ4U", ANN_QUANT_SQ4},
+	{"SQ6", ANN_QUANT_SQ6},
+	{"SQ8", ANN_QUANT_SQ8},
+	{"BF16", ANN_QUANT_BF16},
+	{"FP16", ANN_QUANT_F16},
+	{NULL, 0}
+};
+
+static relopt_enum_elt_def refine_type_values[] = {
+	{"SQ6", ANN_QUANT_SQ6},
+	{"SQ8", ANN_QUANT_SQ8},
+	{"BF16", ANN_QUANT_BF16},
+	{"FP16", ANN_QUANT_F16},
+	{"FP32", ANN_QUANT_F32},
+	{NULL, 0}
+};
+
+/* Links and candidates that AUTOINDEX builds graphs with; README.md has the figures behind them. */
+#define AUTOINDEX_M 18
+#define AUTOINDEX_EF_CONSTRUCTION 240
 
 void
 AnnDefineOptions(void)
 {
+	const LOCKMODE lock = ShareUpdateExclusiveLock;
+
 	ann_relopt_kind = add_reloption_kind();
 	add_enum_reloption(ann_relopt_kind, "index_type",
 					   "Type of the index's segments",
-					   index_type_values, ANN_HNSW,
-					   "Valid values are \"HNSW\", \"IVF_FLAT\" and \"FLAT\".",
-					   ShareUpdateExclusiveLock);
+					   index_type_values, ANN_INDEX_AUTO,
+					   "Valid values are \"AUTOINDEX\", \"FLAT\", \"IVF_FLAT\", \"IVF_SQ8\", \"IVF_PQ\", "
+					   "\"IVF_RABITQ\", \"SCANN\", \"HNSW\", \"HNSW_SQ\", \"HNSW_PQ\", \"HNSW_PRQ\", "
+					   "and for bit strings \"BIN_FLAT\", \"BIN_IVF_FLAT\", \"HNSW\" and \"MINHASH_LSH\".",
+					   lock);
 	add_int_reloption(ann_relopt_kind, "m",
 					  "Links a node has in an HNSW graph",
-					  ANN_DEFAULT_M, ANN_MIN_M, ANN_MAX_M, ShareUpdateExclusiveLock);
+					  0, ANN_MIN_M, ANN_MAX_M, lock);
 	add_int_reloption(ann_relopt_kind, "ef_construction",
 					  "Length of the candidate list while an HNSW graph is built",
-					  ANN_DEFAULT_EF_CONSTRUCTION, ANN_MIN_EF_CONSTRUCTION,
-					  ANN_MAX_EF_CONSTRUCTION, ShareUpdateExclusiveLock);
+					  0, ANN_MIN_EF_CONSTRUCTION, ANN_MAX_EF_CONSTRUCTION, lock);
 	add_int_reloption(ann_relopt_kind, "nlist",
 					  "Number of lists of an IVF index",
-					  ANN_DEFAULT_NLIST, ANN_MIN_NLIST, ANN_MAX_NLIST, ShareUpdateExclusiveLock);
+					  ANN_DEFAULT_NLIST, ANN_MIN_NLIST, ANN_MAX_NLIST, lock);
 	add_int_reloption(ann_relopt_kind, "segment_rows",
 					  "Most rows that one segment holds",
-					  ANN_DEFAULT_SEGMENT_ROWS, ANN_MIN_SEGMENT_ROWS,
-					  ANN_MAX_SEGMENT_ROWS, ShareUpdateExclusiveLock);
+					  ANN_DEFAULT_SEGMENT_ROWS, ANN_MIN_SEGMENT_ROWS, ANN_MAX_SEGMENT_ROWS, lock);
+	add_enum_reloption(ann_relopt_kind, "sq_type",
+					   "Scalar quantizer of an HNSW_SQ index",
+					   sq_type_values, ANN_QUANT_SQ8,
+					   "Valid values are \"SQ4U\", \"SQ6\", \"SQ8\", \"BF16\" and \"FP16\".", lock);
+	add_int_reloption(ann_relopt_kind, "pq_m",
+					  "Subspaces of a product quantizer, a divisor of the dimension",
+					  0, 1, ANN_MAX_DIM, lock);
+	add_int_reloption(ann_relopt_kind, "pq_nbits",
+					  "Bits of a product quantizer's code in one subspace",
+					  ANN_DEFAULT_PQ_NBITS, ANN_MIN_PQ_NBITS, ANN_MAX_PQ_NBITS, lock);
+	add_int_reloption(ann_relopt_kind, "nrq",
+					  "Codebooks one after the other in each subspace of an HNSW_PRQ index",
+					  ANN_DEFAULT_NRQ, ANN_MIN_NRQ, ANN_MAX_NRQ, lock);
+	add_bool_reloption(ann_relopt_kind, "refine",
+					   "Whether a quantized index keeps finer codes besides",
+					   false, lock);
+	add_enum_reloption(ann_relopt_kind, "refine_type",
+					   "What a quantized index keeps to refine distances with",
+					   refine_type_values, ANN_QUANT_F32,
+					   "Valid values are \"SQ6\", \"SQ8\", \"BF16\", \"FP16\" and \"FP32\".", lock);
+	add_bool_reloption(ann_relopt_kind, "with_raw_data",
+					   "Whether a SCANN index keeps the vectors",
+					   true, lock);
+	add_bool_reloption(ann_relopt_kind, "compact",
+					   "Whether the index leaves the vectors to the table and keeps codes only",
+					   false, lock);
 }
 
 bytea *
@@ -55,11 +117,23 @@ AnnParseOptions(Datum reloptions, bool validate)
 		{"m", RELOPT_TYPE_INT, offsetof(AnnOptions, m)},
 		{"ef_construction", RELOPT_TYPE_INT, offsetof(AnnOptions, ef_construction)},
 		{"nlist", RELOPT_TYPE_INT, offsetof(AnnOptions, nlist)},
-		{"segment_rows", RELOPT_TYPE_INT, offsetof(AnnOptions, segment_rows)}
+		{"segment_rows", RELOPT_TYPE_INT, offsetof(AnnOptions, segment_rows)},
+		{"sq_type", RELOPT_TYPE_ENUM, offsetof(AnnOptions, sq_type)},
+		{"pq_m", RELOPT_TYPE_INT, offsetof(AnnOptions, pq_m)},
+		{"pq_nbits", RELOPT_TYPE_INT, offsetof(AnnOptions, pq_nbits)},
+		{"nrq", RELOPT_TYPE_INT, offsetof(AnnOptions, nrq)},
+		{"refine", RELOPT_TYPE_BOOL, offsetof(AnnOptions, refine)},
+		{"refine_type", RELOPT_TYPE_ENUM, offsetof(AnnOptions, refine_type)},
+		{"with_raw_data", RELOPT_TYPE_BOOL, offsetof(AnnOptions, with_raw_data)},
+		{"compact", RELOPT_TYPE_BOOL, offsetof(AnnOptions, compact)}
 	};
+	AnnOptions *options = (AnnOptions *) build_reloptions(reloptions, validate, ann_relopt_kind,
+														  sizeof(AnnOptions), table, lengthof(table));
 
-	return (bytea *) build_reloptions(reloptions, validate, ann_relopt_kind,
-									  sizeof(AnnOptions), table, lengthof(table));
+	if (validate && options != NULL && options->index_type == ANN_INDEX_ANNOY)
+		ereport(NOTICE,
+				(errmsg("index type \"ANNOY\" no longer exists, \"AUTOINDEX\" is used instead")));
+	return (bytea *) options;
 }
 
 /*
@@ -84,6 +158,14 @@ ANN_OPCLASS(ann_support_f16_l2, ANN_L2, ANN_F16);
 ANN_OPCLASS(ann_support_f16_ip, ANN_IP, ANN_F16);
 ANN_OPCLASS(ann_support_f16_cosine, ANN_COSINE, ANN_F16);
 ANN_OPCLASS(ann_support_f16_l1, ANN_L1, ANN_F16);
+ANN_OPCLASS(ann_support_bf16_l2, ANN_L2, ANN_BF16);
+ANN_OPCLASS(ann_support_bf16_ip, ANN_IP, ANN_BF16);
+ANN_OPCLASS(ann_support_bf16_cosine, ANN_COSINE, ANN_BF16);
+ANN_OPCLASS(ann_support_bf16_l1, ANN_L1, ANN_BF16);
+ANN_OPCLASS(ann_support_i8_l2, ANN_L2, ANN_I8);
+ANN_OPCLASS(ann_support_i8_ip, ANN_IP, ANN_I8);
+ANN_OPCLASS(ann_support_i8_cosine, ANN_COSINE, ANN_I8);
+ANN_OPCLASS(ann_support_i8_l1, ANN_L1, ANN_I8);
 
 const AnnOpclass *
 AnnGetOpclass(Relation index)
@@ -94,28 +176,107 @@ AnnGetOpclass(Relation index)
 		DatumGetPointer(FunctionCall1Coll(support, InvalidOid, PointerGetDatum(NULL)));
 }
 
+/*
+ * The type of new segments.  AUTOINDEX is a graph: it is ahead of lists at every
+ * recall from a few hundred rows on, and below that a search reads all codes
+ * whatever the structure.
+ */
+static AnnType
+choose_type(Relation index, const AnnParams *params, int option)
+{
+	bool		bits = params->elem == ANN_BIT;
+
+	switch (option)
+	{
+		case ANN_INDEX_AUTO:
+		case ANN_INDEX_ANNOY:
+			return ANN_HNSW;
+		case ANN_INDEX_BIN_FLAT:
+		case ANN_INDEX_BIN_IVF_FLAT:
+			if (!bits)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("index type \"%s\" is for bit strings",
+								option == ANN_INDEX_BIN_FLAT ? "BIN_FLAT" : "BIN_IVF_FLAT"),
+						 errhint("Use \"%s\".", option == ANN_INDEX_BIN_FLAT ? "FLAT" : "IVF_FLAT")));
+			return option == ANN_INDEX_BIN_FLAT ? ANN_FLAT : ANN_IVF_FLAT;
+		case ANN_FLAT:
+		case ANN_IVF_FLAT:
+		case ANN_HNSW:
+			return (AnnType) option;
+		case ANN_MINHASH_LSH:
+			if (!bits)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("index type \"MINHASH_LSH\" is for bit strings")));
+			return (AnnType) option;
+		default:
+			if (bits)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("index type \"%s\" is not for bit strings", AnnTypeName((AnnType) option)),
+						 errhint("Use \"BIN_FLAT\", \"BIN_IVF_FLAT\", \"HNSW\" or \"MINHASH_LSH\".")));
+			if (!Sq8Supports(params->metric))
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("index type \"%s\" does not support metric %s",
+								AnnTypeName((AnnType) option), AnnMetricName(params->metric)),
+						 errhint("Use \"FLAT\", \"IVF_FLAT\" or \"HNSW\".")));
+			return (AnnType) option;
+	}
+}
+
 void
 AnnGetParams(Relation index, AnnParams *params)
 {
+	static const AnnOptions defaults = {
+		.nlist = ANN_DEFAULT_NLIST,
+		.sq_type = ANN_QUANT_SQ8,
+		.pq_nbits = ANN_DEFAULT_PQ_NBITS,
+		.nrq = ANN_DEFAULT_NRQ,
+		.with_raw_data = true,
+	};
 	const AnnOpclass *opclass = AnnGetOpclass(index);
-	const AnnOptions *options = (const AnnOptions *) index->rd_options;
+	const AnnOptions *options = index->rd_options ? (const AnnOptions *) index->rd_options : &defaults;
 	int32		typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	bool		chosen = options->index_type == ANN_INDEX_AUTO || options->index_type == ANN_INDEX_ANNOY;
 
-	if (typmod < 1 || typmod > ANN_MAX_DIM)
+	if (typmod < 1 || typmod > (opclass->elem == ANN_BIT ? ANN_MAX_BITS : ANN_MAX_DIM))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("index column of \"%s\" has no dimension", RelationGetRelationName(index)),
 				 errhint("Declare the column with one, for example vector(384), "
 						 "or index an expression such as ((embedding::vector(384))).")));
 	memset(params, 0, sizeof(*params));
-	params->type = options ? (AnnType) options->index_type : ANN_HNSW;
 	params->metric = opclass->metric;
 	params->elem = opclass->elem;
 	params->dim = typmod;
-	params->m = options ? options->m : ANN_DEFAULT_M;
-	params->ef_construction = options ? options->ef_construction : ANN_DEFAULT_EF_CONSTRUCTION;
-	params->nlist = options ? options->nlist : ANN_DEFAULT_NLIST;
+	params->type = choose_type(index, params, options->index_type);
+	params->m = options->m != 0 ? options->m : chosen ? AUTOINDEX_M : ANN_DEFAULT_M;
+	params->ef_construction = options->ef_construction != 0 ? options->ef_construction
+		: chosen ? AUTOINDEX_EF_CONSTRUCTION : ANN_DEFAULT_EF_CONSTRUCTION;
+	params->nlist = options->nlist;
 	params->seed = 42;
+
+	params->sq_type = options->sq_type;
+	params->pq_m = options->pq_m;
+	params->pq_nbits = options->pq_nbits;
+	params->nrq = params->type == ANN_HNSW_PRQ ? options->nrq : 1;
+	if (params->pq_m != 0 && params->dim % params->pq_m != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"pq_m\" must divide the dimension"),
+				 errdetail("Value %u does not divide dimension %u of index \"%s\".",
+						   params->pq_m, params->dim, RelationGetRelationName(index))));
+	if (params->type == ANN_SCANN)
+		params->refine_type = options->with_raw_data ? ANN_QUANT_F32 : ANN_QUANT_NONE;
+	else
+		params->refine_type = options->refine ? options->refine_type : ANN_QUANT_NONE;
+	params->compact = options->compact;
+	if (params->compact && !Sq8Supports(params->metric))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"compact\" does not support metric %s", AnnMetricName(params->metric))));
 }
 
 uint32
@@ -144,12 +305,20 @@ AnnGrowingLimit(const AnnParams *params)
 static bool
 is_zero(const AnnParams *params, const void *data)
 {
-	if (params->elem == ANN_F16)
+	if (params->elem == ANN_F16 || params->elem == ANN_BF16)
 	{
 		const uint16 *x = data;
 
 		for (uint32 i = 0; i < params->dim; i++)
 			if ((x[i] & 0x7fff) != 0)
+				return false;
+	}
+	else if (params->elem == ANN_I8)
+	{
+		const int8 *x = data;
+
+		for (uint32 i = 0; i < params->dim; i++)
+			if (x[i] != 0)
 				return false;
 	}
 	else
@@ -174,7 +343,13 @@ has_no_length(const AnnParams *params, const void *data)
 				aa,
 				bb;
 
-	if (params->elem == ANN_F16)
+	if (params->elem == ANN_BF16)
+	{
+		/* bfloat16 has float32's range: its squares underflow alike */
+		kernels->cosine_bf16(data, data, params->dim, &ab, &aa, &bb);
+		return aa == 0;
+	}
+	if (params->elem != ANN_F32)
 		return is_zero(params, data);
 	kernels->cosine_f32(data, data, params->dim, &ab, &aa, &bb);
 	return aa == 0;

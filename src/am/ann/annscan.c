@@ -86,6 +86,9 @@ struct AnnScanState
 	AnnRowClass query_class;
 	const void *query;
 	char	   *vector_scratch; /* for large growing vectors */
+	AnnHeapReader *table;		/* vectors that segments do not keep; NULL: not needed yet */
+	Relation	heap;
+	Snapshot	snapshot;
 	float		last_distance;
 	bool		any_returned;
 	uint64		returned;
@@ -222,6 +225,32 @@ release_sources(void *arg)
 	state->growing = NULL;
 }
 
+/*
+ * The reader of table rows, made when the first one is wanted.
+ */
+static AnnHeapReader *
+table_reader(AnnScanState *state)
+{
+	MemoryContext old;
+
+	if (state->table == NULL)
+	{
+		old = MemoryContextSwitchTo(state->context);
+		state->table = AnnHeapReaderBegin(state->heap, state->index, &state->params, state->snapshot);
+		MemoryContextSwitchTo(old);
+	}
+	return state->table;
+}
+
+/* An error ends it by itself, so this is no part of release_sources(). */
+static void
+end_table(AnnScanState *state)
+{
+	if (state->table != NULL)
+		AnnHeapReaderEnd(state->table);
+	state->table = NULL;
+}
+
 IndexScanDesc
 annbeginscan(Relation index, int nkeys, int norderbys)
 {
@@ -252,6 +281,7 @@ annrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int nor
 		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
 	if (orderbys && scan->numberOfOrderBys > 0)
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+	end_table(state);
 	release_sources(state);
 	MemoryContextReset(state->query_context);
 	state->phase = PHASE_START;
@@ -262,7 +292,8 @@ annendscan(IndexScanDesc scan)
 {
 	AnnScanState *state = scan->opaque;
 
-	/* its reset callback releases everything */
+	end_table(state);
+	/* its reset callback releases everything else */
 	MemoryContextDelete(state->context);
 	scan->opaque = NULL;
 }
@@ -342,16 +373,64 @@ guarded_next(void *arg)
 		source->tids[i] = tids[source->hits[i].row];
 }
 
+/*
+ * AnnExactDistance of a segment without vectors: from the table, under the scan's
+ * snapshot.  Rows that it does not see drop out here.
+ */
+static float
+table_distance(void *arg, uint32_t row)
+{
+	Source	   *source = arg;
+	AnnScanState *state = source->scan;
+	ItemPointerData tid = source->segment->handle->tids[row];
+	void	   *guard = SegmentGuardSuspend();
+	const void *data = AnnHeapReaderFetch(table_reader(state), &tid);
+	float		distance = get_float4_nan();
+
+	if (data != NULL)
+		distance = AnnDistance(&state->params, data, state->query);
+	SegmentGuardResume(guard);
+	return distance;
+}
+
+/*
+ * How far to search a segment: as set, or as far as the recall asked for takes by
+ * its calibration.
+ */
+static void
+choose_effort(AnnScanState *state, const AnnSegmentHandle *handle, AnnSearchParams *params)
+{
+	params->ef = state->ef;
+	params->nprobe = state->nprobe;
+	if (milvus_settings.target_recall == 0 || AnnEfforts(handle->params.type) == NULL)
+		return;
+	params->ef = params->nprobe = AnnEffortFor(handle->params.type, &handle->entry.calibration,
+											   milvus_settings.target_recall);
+	/* what last_search() shows */
+	if (AnnTypeStructure(handle->params.type) == ANN_GRAPH)
+		state->stats.ef = Max(state->stats.ef, (int) params->ef);
+	else
+		state->stats.nprobe = Max(state->stats.nprobe, (int) params->nprobe);
+}
+
 static void
 guarded_begin(void *arg)
 {
 	Source	   *source = arg;
 	AnnScanState *state = source->scan;
-	AnnSearchParams params;
+	const AnnSegmentHandle *handle = source->segment->handle;
+	AnnSearchParams params = {0};
 
-	params.ef = state->ef;
-	params.nprobe = state->nprobe;
+	choose_effort(state, handle, &params);
+	params.rbq_query_bits = milvus_settings.rbq_query_bits;
+	params.refine_k = milvus_settings.refine_k;
+	params.reorder_k = handle->params.type == ANN_SCANN ? milvus_settings.reorder_k : 0;
 	params.excluded = source->segment->marks;
+	if (!AnnKeepsRaw(&handle->params))
+	{
+		params.exact = table_distance;
+		params.exact_ctx = source;
+	}
 	source->search = AnnSearchBegin(&source->segment->handle->ann, state->query, &params,
 									source->scratch, &state->env);
 	if (source->search == NULL)
@@ -457,6 +536,17 @@ read_buffered(Source *source, SegmentReader *reader, uint32 row, uint32 n, void 
 }
 
 static void
+segment_tid(AnnScanState *state, const AnnSegmentHandle *handle, uint32 row, ItemPointer tid)
+{
+	if (!AnnSegmentTid(state->index, handle, row, tid))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a page of index \"%s\" was reused during the scan",
+						RelationGetRelationName(state->index)),
+				 errhint("Retry the query.")));
+}
+
+static void
 start_reader(const Source *source, SegmentReader *reader)
 {
 	const AnnSegmentEntry *entry = &source->segment->handle->entry;
@@ -466,6 +556,24 @@ start_reader(const Source *source, SegmentReader *reader)
 	reader->id = entry->id;
 	reader->start = entry->start;
 	reader->block = InvalidBlockNumber;
+}
+
+/*
+ * The vector of a row of a segment that is not mapped, into `vector`; false when the table has no such
+ * row for this scan.
+ */
+static bool
+read_table_row(Source *source, uint32 row, void *vector)
+{
+	AnnScanState *state = source->scan;
+	ItemPointerData tid;
+	const void *data;
+
+	segment_tid(state, source->segment->handle, row, &tid);
+	data = AnnHeapReaderFetch(table_reader(state), &tid);
+	if (data != NULL)
+		memcpy(vector, data, AnnVectorBytes(&state->params));
+	return data != NULL;
 }
 
 /*
@@ -479,9 +587,17 @@ buffered_distance(void *arg, uint32_t row)
 	SegmentReader reader;
 	float		distance;
 
-	start_reader(source, &reader);
-	read_buffered(source, &reader, row, 1, source->vector);
-	SegmentReaderRelease(&reader);
+	if (!AnnKeepsRaw(&source->segment->handle->params))
+	{
+		if (!read_table_row(source, row, source->vector))
+			return get_float4_nan();
+	}
+	else
+	{
+		start_reader(source, &reader);
+		read_buffered(source, &reader, row, 1, source->vector);
+		SegmentReaderRelease(&reader);
+	}
 	distance = AnnDistance(&source->segment->handle->params, source->vector, source->scan->query);
 	/* not to be left out */
 	return isnan(distance) ? get_float4_infinity() : distance;
@@ -516,8 +632,16 @@ start_buffered(Source *source)
 	{
 		uint32		n = Min(per_chunk, rows - row);
 
-		read_buffered(source, &reader, row, n, aligned);
-		status = AnnScanAddRaw(source->exact, aligned, row, n, source->excluded);
+		CHECK_FOR_INTERRUPTS();
+		if (AnnKeepsRaw(&handle->params))
+		{
+			read_buffered(source, &reader, row, n, aligned);
+			status = AnnScanAddRaw(source->exact, aligned, row, n, source->excluded);
+			continue;
+		}
+		for (uint32 i = 0; i < n && status == ANN_OK; i++)
+			if (read_table_row(source, row + i, aligned))
+				status = AnnScanAddRaw(source->exact, aligned, row + i, 1, source->excluded);
 	}
 	SegmentReaderRelease(&reader);
 	FreeAccessStrategy(reader.strategy);
@@ -610,6 +734,8 @@ start_scan(IndexScanDesc scan)
 	old = MemoryContextSwitchTo(state->query_context);
 	memset(&state->stats, 0, sizeof(state->stats));
 	state->stats.index = RelationGetRelid(state->index);
+	state->heap = scan->heapRelation;
+	state->snapshot = scan->xs_snapshot;
 	state->ef = milvus_settings.ef;
 	state->nprobe = milvus_settings.nprobe;
 	state->returned = 0;
@@ -632,8 +758,8 @@ start_scan(IndexScanDesc scan)
 	}
 	state->stats.nsegments = state->view->nsegments;
 	state->stats.growing_rows = state->growing_n + state->growing_aside;
-	state->stats.ef = state->ef;
-	state->stats.nprobe = state->nprobe;
+	state->stats.ef = milvus_settings.target_recall == 0 ? state->ef : 0;
+	state->stats.nprobe = milvus_settings.target_recall == 0 ? state->nprobe : 0;
 	for (int i = 0; i < state->view->nsegments; i++)
 	{
 		AnnViewSegment *segment = &state->view->segments[i];
@@ -688,17 +814,6 @@ static inline const AnnGrowingRow *
 growing_row(const AnnGrowing *growing, uint64 row)
 {
 	return &growing->chunks[row / ANN_GROWING_CHUNK]->rows[row % ANN_GROWING_CHUNK];
-}
-
-static void
-segment_tid(AnnScanState *state, const AnnSegmentHandle *handle, uint32 row, ItemPointer tid)
-{
-	if (!AnnSegmentTid(state->index, handle, row, tid))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("a page of index \"%s\" was reused during the scan",
-						RelationGetRelationName(state->index)),
-				 errhint("Retry the query.")));
 }
 
 /*

@@ -326,6 +326,8 @@ read_segment_rows(SealState *state, SourceSegment *source)
 	const SegmentSection *tids;
 	SegmentReader reader;
 	SegmentReader tid_reader;
+	AnnHeapReader *table = NULL;
+	AnnParams	params;
 	uint64		count;
 	bool		good;
 
@@ -344,27 +346,45 @@ read_segment_rows(SealState *state, SourceSegment *source)
 	tid_reader = reader;
 	raw = SegmentFindSection(&source->header, ANN_SEC_RAW);
 	tids = SegmentFindSection(&source->header, ANN_SEC_TIDS);
-	if (raw == NULL || tids == NULL || raw->bytes != bytes * entry->rows ||
-		tids->bytes != sizeof(ItemPointerData) * rows)
+	AnnHeaderParams(&source->header, &params);
+	if (tids == NULL || tids->bytes != sizeof(ItemPointerData) * rows ||
+		(raw != NULL) != AnnKeepsRaw(&params) || (raw != NULL && raw->bytes != bytes * entry->rows))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("segment of index \"%s\" is damaged", RelationGetRelationName(state->index)),
 				 errhint("REINDEX the index.")));
+	if (raw == NULL)
+		table = AnnHeapReaderBegin(state->heap, state->index, &params, NULL);
 	for (uint64 row = 0; row < rows && good; row++)
 	{
 		AnnRowClass class = row < entry->rows ? ANN_ROW_VECTOR
 			: row < (uint64) entry->rows + entry->zero_rows ? ANN_ROW_ZERO : ANN_ROW_NULL;
 		ItemPointerData tid;
+		const void *data = vector;
 
+		CHECK_FOR_INTERRUPTS();
 		source->places[row] = PLACE_NONE;
 		if (bit_is_set(source->marks, row))
 			continue;
 		good = SegmentReaderRead(&tid_reader, tids->offset + sizeof(tid) * row, sizeof(tid), &tid);
-		if (good && class == ANN_ROW_VECTOR)
+		if (good && class == ANN_ROW_VECTOR && table == NULL)
 			good = SegmentReaderRead(&reader, raw->offset + bytes * row, bytes, vector);
+		else if (good && class == ANN_ROW_VECTOR)
+		{
+			SegmentReaderRelease(&tid_reader);
+			data = AnnHeapReaderFetch(table, &tid);
+			/* gone for everybody: the entry need not move on */
+			if (data == NULL)
+				continue;
+			/* a build may begin with this row: no page is held meanwhile */
+			data = memcpy(vector, data, bytes);
+			AnnHeapReaderRelease(table);
+		}
 		if (good)
-			source->places[row] = add_row(state, &tid, class, vector);
+			source->places[row] = add_row(state, &tid, class, data);
 	}
+	if (table != NULL)
+		AnnHeapReaderEnd(table);
 	SegmentReaderRelease(&reader);
 	SegmentReaderRelease(&tid_reader);
 	FreeAccessStrategy(reader.strategy);
@@ -686,13 +706,7 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	finish_spool(&state);
 	/* searches find the cache files ready when they see the segments */
 	for (int i = 0; i < state.nmade; i++)
-	{
-		AnnSegmentHandle *handle = AnnSegmentOpen(index, &state.made[i]->entry, CurrentMemoryContext);
-
-		if (handle == NULL)
-			elog(ERROR, "new segment has vanished");
-		AnnSegmentClose(handle);
-	}
+		AnnCalibrateSegment(index, heap, &state.made[i]->entry);
 	change_manifest(&state);
 	MILVUS_DEBUG_POINT("seal-before-publish");
 	publish(index, heap, state.manifest, &state);

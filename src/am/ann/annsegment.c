@@ -40,6 +40,14 @@ typedef struct StoredParams
 	uint32		rows;
 	uint32		zero_rows;
 	uint32		null_rows;
+	uint32		sq_type;
+	uint32		pq_m;
+	uint32		pq_nbits;
+	uint32		nrq;
+	uint32		refine_type;
+	uint32		mh_band;
+	uint32		mh_element_bits;
+	uint32		compact;
 } StoredParams;
 
 StaticAssertDecl(sizeof(StoredParams) <= SEGMENT_PARAMS_LEN, "parameters must fit a segment header");
@@ -326,6 +334,14 @@ AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *
 	stored.rows = n;
 	stored.zero_rows = spool->rows[ANN_ROW_ZERO];
 	stored.null_rows = spool->rows[ANN_ROW_NULL];
+	stored.sq_type = params->sq_type;
+	stored.pq_m = params->pq_m;
+	stored.pq_nbits = params->pq_nbits;
+	stored.nrq = params->nrq;
+	stored.refine_type = params->refine_type;
+	stored.mh_band = params->mh_band;
+	stored.mh_element_bits = params->mh_element_bits;
+	stored.compact = params->compact;
 
 	SegmentIdGenerate(&header->id);
 	memcpy(header->params, &stored, sizeof(stored));
@@ -334,7 +350,8 @@ AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *
 	for (int i = 0; i < built.nsections; i++)
 		add_section(header, built.sections[i].id, built.sections[i].bytes);
 	add_section(header, ANN_SEC_TIDS, sizeof(ItemPointerData) * header->rows);
-	add_section(header, ANN_SEC_RAW, bytes * n);
+	if (AnnKeepsRaw(params))
+		add_section(header, ANN_SEC_RAW, bytes * n);
 
 	entry->id = header->id;
 	entry->nblocks = SegmentPlan(header);
@@ -355,7 +372,7 @@ AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *
 							sizeof(ItemPointerData));
 	SegmentWriterAppend(writer, spool->tids[ANN_ROW_ZERO], sizeof(ItemPointerData) * (Size) stored.zero_rows);
 	SegmentWriterAppend(writer, spool->tids[ANN_ROW_NULL], sizeof(ItemPointerData) * (Size) stored.null_rows);
-	for (uint32 row = 0; row < n; row++)
+	for (uint32 row = 0; row < n && AnnKeepsRaw(params); row++)
 		SegmentWriterAppend(writer, spool->raw + bytes * (built.order ? built.order[row] : row), bytes);
 	SegmentWriterFinish(writer, NULL);
 	MILVUS_DEBUG_POINT("segment-written");
@@ -401,6 +418,14 @@ AnnHeaderParams(const SegmentHeader *header, AnnParams *params)
 	params->m = stored.m;
 	params->ef_construction = stored.ef_construction;
 	params->nlist = stored.nlist;
+	params->sq_type = (AnnQuantizer) stored.sq_type;
+	params->pq_m = stored.pq_m;
+	params->pq_nbits = stored.pq_nbits;
+	params->nrq = stored.nrq;
+	params->refine_type = (AnnQuantizer) stored.refine_type;
+	params->mh_band = stored.mh_band;
+	params->mh_element_bits = stored.mh_element_bits;
+	params->compact = stored.compact != 0;
 }
 
 static const SegmentSection *
@@ -558,8 +583,9 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	state.reader.strategy = GetAccessStrategy(BAS_BULKREAD);
 	state.raw = SegmentFindSection(header, ANN_SEC_RAW);
 	INIT_CRC32C(state.raw_crc);
-	if (state.raw == NULL || tids == NULL ||
-		state.raw->bytes != AnnVectorBytes(&handle->params) * handle->entry.rows)
+	if (tids == NULL || (state.raw != NULL) != AnnKeepsRaw(&handle->params) ||
+		(state.raw != NULL &&
+		 state.raw->bytes != AnnVectorBytes(&handle->params) * handle->entry.rows))
 		report_status(ANN_CORRUPT, index);
 	for (uint32 i = 0; i < header->nsections && good; i++)
 	{
@@ -611,7 +637,7 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	if (status != ANN_OK)
 		goto done;
 	FIN_CRC32C(state.raw_crc);
-	if (state.raw_done == state.raw->bytes && !EQ_CRC32C(state.raw_crc, state.raw->crc))
+	if (state.raw != NULL && state.raw_done == state.raw->bytes && !EQ_CRC32C(state.raw_crc, state.raw->crc))
 		report_status(ANN_CORRUPT, index);
 	if (SegmentCacheWrite(state.fill, ANN_SEC_TIDS, 0, tid_data, tids->bytes))
 		(void) SegmentCachePublish(state.fill);
@@ -698,6 +724,74 @@ AnnSegmentClose(AnnSegmentHandle *handle)
 		return;
 	SegmentCacheClose(&handle->map);
 	pfree(handle);
+}
+
+/* ---- calibrating ---- */
+
+typedef struct GuardedCalibration
+{
+	Relation	index;
+	Relation	heap;
+	AnnSegmentHandle *handle;
+	AnnHeapReader *table;
+	AnnEnv		env;
+	AnnCalibration result;
+	AnnStatus	status;
+} GuardedCalibration;
+
+/* AnnReadVector of a segment without vectors */
+static bool
+calibration_vector(void *arg, uint32_t row, void *dst)
+{
+	GuardedCalibration *c = arg;
+	ItemPointerData tid = c->handle->tids[row];
+	void	   *guard = SegmentGuardSuspend();
+	const void *data = AnnHeapReaderFetch(c->table, &tid);
+
+	if (data != NULL)
+		memcpy(dst, data, AnnVectorBytes(&c->handle->params));
+	SegmentGuardResume(guard);
+	return data != NULL;
+}
+
+static void
+guarded_calibration(void *arg)
+{
+	GuardedCalibration *c = arg;
+
+	c->status = AnnCalibrate(&c->handle->ann, calibration_vector, c, &c->env, &c->result);
+}
+
+void
+AnnCalibrateSegment(Relation index, Relation heap, AnnSegmentEntry *entry)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ann calibration",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	GuardedCalibration c = {.index = index, .heap = heap};
+
+	c.handle = AnnSegmentOpen(index, entry, context);
+	if (c.handle == NULL)
+		elog(ERROR, "new segment has vanished");
+	c.handle->refcount++;
+	if (c.handle->map.base != NULL && entry->rows > 0)
+	{
+		AnnArenaEnv(&c.env, ScratchArenaCreate((Size) maintenance_work_mem * 1024));
+		c.env.progress = NULL;
+		if (!AnnKeepsRaw(&c.handle->params))
+			c.table = AnnHeapReaderBegin(heap, index, &c.handle->params, NULL);
+		/* a mapping that breaks leaves the segment unknown, as none does */
+		if (SegmentGuardedCall(guarded_calibration, &c))
+			report_status(c.status, index);
+		else
+			memset(&c.result, 0, sizeof(c.result));
+		if (c.table != NULL)
+			AnnHeapReaderEnd(c.table);
+	}
+	entry->calibration = c.result;
+	AnnSegmentClose(c.handle);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 bool
