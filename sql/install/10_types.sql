@@ -291,6 +291,10 @@ CREATE FUNCTION vector_avg(double precision[]) RETURNS vector
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
 COMMENT ON FUNCTION vector_avg(double precision[]) IS 'aggregate final function of avg(vector)';
 
+CREATE FUNCTION vector_sum(double precision[]) RETURNS vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40;
+COMMENT ON FUNCTION vector_sum(double precision[]) IS 'aggregate final function of sums that widen to vector';
+
 CREATE AGGREGATE avg(vector) (
 	SFUNC = vector_accum,
 	STYPE = double precision[],

@@ -1,27 +1,30 @@
 /*
  * aggregates.c
- *		avg() of vector and halfvec.
+ *		avg() and sum() of vector, halfvec, bfloat16vec and int8vec.
  *
  * The state is float8[]: the number of rows, then a sum a dimension in float64;
  * '{0}' at first, when the number of dimensions is not known yet.  Being an
- * ordinary value, it crosses to parallel workers without help.  sum() needs no
- * code of its own, it is vector_add() and halfvec_add().
+ * ordinary value, it crosses to parallel workers without help.  sum() of bfloat16vec
+ * and int8vec, whose own type would not hold it, has that state too and gives a
+ * vector; sum() of the others is vector_add() and halfvec_add().
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "kernels/kernels.h"
+#include "types/dense.h"
 #include "types/elems.h"
-#include "types/halfvec.h"
 #include "utils/float.h"
 
 PG_FUNCTION_INFO_V1(vector_accum);
 PG_FUNCTION_INFO_V1(vector_combine);
 PG_FUNCTION_INFO_V1(vector_avg);
+PG_FUNCTION_INFO_V1(vector_sum);
 PG_FUNCTION_INFO_V1(halfvec_accum);
 PG_FUNCTION_INFO_V1(halfvec_avg);
+PG_FUNCTION_INFO_V1(bfloat16vec_accum);
+PG_FUNCTION_INFO_V1(int8vec_accum);
 
 /*
  * The values of a state, and its number of dimensions.  Anybody can call the
@@ -107,15 +110,34 @@ vector_accum(PG_FUNCTION_ARGS)
 	PG_RETURN_ARRAYTYPE_P(accumulate(fcinfo, v->x, v->dim));
 }
 
+/* The state with the second argument, a value of the type, added. */
+static Datum
+accumulate_narrow(FunctionCallInfo fcinfo, const DenseType *type)
+{
+	Vector	   *v = PG_GETARG_VECTOR_P(1);
+
+	PG_RETURN_ARRAYTYPE_P(accumulate(fcinfo, DenseWiden(type, v), v->dim));
+}
+
 /* halfvec_accum(float8[], halfvec): transition function of avg(halfvec) */
 Datum
 halfvec_accum(PG_FUNCTION_ARGS)
 {
-	HalfVec    *v = PG_GETARG_HALFVEC_P(1);
-	float	   *x = palloc(sizeof(float) * v->dim);
+	return accumulate_narrow(fcinfo, &DenseHalfVec);
+}
 
-	kernels->f16_to_f32(v->x, x, v->dim);
-	PG_RETURN_ARRAYTYPE_P(accumulate(fcinfo, x, v->dim));
+/* bfloat16vec_accum(float8[], bfloat16vec): of avg and sum */
+Datum
+bfloat16vec_accum(PG_FUNCTION_ARGS)
+{
+	return accumulate_narrow(fcinfo, &DenseBFloat16Vec);
+}
+
+/* int8vec_accum(float8[], int8vec): of avg and sum */
+Datum
+int8vec_accum(PG_FUNCTION_ARGS)
+{
+	return accumulate_narrow(fcinfo, &DenseInt8Vec);
 }
 
 /* vector_combine(float8[], float8[]): the state of the rows of both states */
@@ -147,49 +169,61 @@ vector_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_ARRAYTYPE_P(result);
 }
 
-/* The mean of a state's rows as a palloc'd array of float32; NULL of no rows. */
-static float *
-mean(const char *type, ArrayType *state, int *dim)
+/* A state's sums, divided by divisor, as a value of the type. */
+static Datum
+result_of(const DenseType *type, const float8 *sums, int dim, float8 divisor)
 {
-	float8	   *values = state_values(state, dim);
 	float	   *x;
+	Vector	   *result;
 
-	if (values[0] == 0.0)
-		return NULL;
-	DimsCheck(type, *dim, NULL);
-	x = palloc(sizeof(float) * *dim);
-	for (int i = 0; i < *dim; i++)
-		x[i] = (float) (values[i + 1] / values[0]);
-	return x;
+	DimsCheck(type->name, dim, NULL);
+	x = palloc(sizeof(float) * dim);
+	for (int i = 0; i < dim; i++)
+		x[i] = (float) (sums[i] / divisor);
+	result = InitDense(type, dim);
+	type->narrow(x, result->x, dim);
+	pfree(x);
+	PG_RETURN_POINTER(result);
 }
 
-/* vector_avg(float8[]): final function of avg(vector) */
+/* The mean of a state's rows as a value of the type; NULL of no rows. */
+static Datum
+mean(FunctionCallInfo fcinfo, const DenseType *type)
+{
+	int			dim;
+	float8	   *values = state_values(PG_GETARG_ARRAYTYPE_P(0), &dim);
+
+	if (values[0] == 0.0)
+		PG_RETURN_NULL();
+	return result_of(type, values + 1, dim, values[0]);
+}
+
+/* vector_avg(float8[]): final function of avg, of all types but halfvec */
 Datum
 vector_avg(PG_FUNCTION_ARGS)
 {
-	int			dim;
-	float	   *x = mean("vector", PG_GETARG_ARRAYTYPE_P(0), &dim);
-	Vector	   *result;
-
-	if (x == NULL)
-		PG_RETURN_NULL();
-	ElemsCheckFinite("vector", x, dim);
-	result = InitVector(dim);
-	memcpy(result->x, x, sizeof(float) * dim);
-	PG_RETURN_VECTOR_P(result);
+	return mean(fcinfo, &DenseVector);
 }
 
 /* halfvec_avg(float8[]): final function of avg(halfvec) */
 Datum
 halfvec_avg(PG_FUNCTION_ARGS)
 {
-	int			dim;
-	float	   *x = mean("halfvec", PG_GETARG_ARRAYTYPE_P(0), &dim);
-	HalfVec    *result;
+	return mean(fcinfo, &DenseHalfVec);
+}
 
-	if (x == NULL)
+/* vector_sum(float8[]): final function of sum(bfloat16vec) and sum(int8vec) */
+Datum
+vector_sum(PG_FUNCTION_ARGS)
+{
+	int			dim;
+	float8	   *values = state_values(PG_GETARG_ARRAYTYPE_P(0), &dim);
+
+	if (values[0] == 0.0)
 		PG_RETURN_NULL();
-	result = InitHalfVec(dim);
-	ElemsToHalf(x, result->x, dim);
-	PG_RETURN_HALFVEC_P(result);
+	/* the type's own error for what the caller did not give would mislead */
+	for (int i = 1; i <= dim; i++)
+		if (unlikely(isinf((float) values[i])))
+			float_overflow_error();
+	return result_of(&DenseVector, values + 1, dim, 1.0);
 }

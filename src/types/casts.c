@@ -1,38 +1,27 @@
 /*
  * casts.c
- *		Casts among vector, halfvec and arrays of numbers.
+ *		Casts among vector, halfvec, bfloat16vec, int8vec and arrays of numbers.
  *
  * A cast function gets (value, typmod of the target, whether it is explicit);
- * typmod is -1 where the target is not limited.
+ * typmod is -1 where the target is not limited.  All go by way of float32, which
+ * holds every element of every type.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "kernels/kernels.h"
+#include "types/casts.h"
+#include "types/dense.h"
 #include "types/elems.h"
-#include "types/halfvec.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(vector_check_typmod);
-PG_FUNCTION_INFO_V1(vector_to_halfvec);
-PG_FUNCTION_INFO_V1(halfvec_to_vector);
-PG_FUNCTION_INFO_V1(array_to_vector);
-PG_FUNCTION_INFO_V1(array_to_halfvec);
-PG_FUNCTION_INFO_V1(vector_to_float4);
-PG_FUNCTION_INFO_V1(vector_to_float8);
-PG_FUNCTION_INFO_V1(vector_to_int4);
-PG_FUNCTION_INFO_V1(vector_to_numeric);
-PG_FUNCTION_INFO_V1(halfvec_to_float4);
-PG_FUNCTION_INFO_V1(halfvec_to_float8);
-PG_FUNCTION_INFO_V1(halfvec_to_int4);
-PG_FUNCTION_INFO_V1(halfvec_to_numeric);
 
 /* ---- among the vector types ---- */
 
 /*
- * vector(vector, typmod, explicit) and halfvec(halfvec, typmod, explicit): the
- * value itself, still toasted if it came so, once its dimensions are checked.
+ * type(value, typmod, explicit) of every type but sparsevec: the value itself, still
+ * toasted if it came so, once its dimensions are checked.
  */
 Datum
 vector_check_typmod(PG_FUNCTION_ARGS)
@@ -45,40 +34,60 @@ vector_check_typmod(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(value);
 }
 
-/* vector_to_halfvec(vector, typmod, explicit): rounded to nearest even */
-Datum
-vector_to_halfvec(PG_FUNCTION_ARGS)
+/* The first argument, of type from, as a value of type to. */
+static Datum
+convert(FunctionCallInfo fcinfo, const DenseType *from, const DenseType *to)
 {
 	Vector	   *v = PG_GETARG_VECTOR_P(0);
-	HalfVec    *result;
-
-	DimsCheckExpected(PG_GETARG_INT32(1), v->dim, NULL);
-	result = InitHalfVec(v->dim);
-	ElemsToHalf(v->x, result->x, v->dim);
-	PG_RETURN_HALFVEC_P(result);
-}
-
-/* halfvec_to_vector(halfvec, typmod, explicit): exact */
-Datum
-halfvec_to_vector(PG_FUNCTION_ARGS)
-{
-	HalfVec    *v = PG_GETARG_HALFVEC_P(0);
 	Vector	   *result;
 
 	DimsCheckExpected(PG_GETARG_INT32(1), v->dim, NULL);
-	result = InitVector(v->dim);
-	kernels->f16_to_f32(v->x, result->x, v->dim);
-	PG_RETURN_VECTOR_P(result);
+	result = InitDense(to, v->dim);
+	if (to == &DenseVector)
+		from->widen(v->x, result->x, v->dim);
+	else if (from == &DenseVector)
+		to->narrow(v->x, result->x, v->dim);
+	else
+	{
+		float	   *x = DenseWiden(from, v);
+
+		to->narrow(x, result->x, v->dim);
+		pfree(x);
+	}
+	PG_RETURN_POINTER(result);
 }
+
+/* A function that SQL calls, with what it returns; a semicolon follows */
+#define DEFINE_CAST(function, result) \
+	extern PGDLLEXPORT Datum function(PG_FUNCTION_ARGS); \
+	Datum \
+	function(PG_FUNCTION_ARGS) \
+	{ \
+		return result; \
+	} \
+	PG_FUNCTION_INFO_V1(function)
+
+DEFINE_CAST(vector_to_halfvec, convert(fcinfo, &DenseVector, &DenseHalfVec));
+DEFINE_CAST(vector_to_bfloat16vec, convert(fcinfo, &DenseVector, &DenseBFloat16Vec));
+DEFINE_CAST(vector_to_int8vec, convert(fcinfo, &DenseVector, &DenseInt8Vec));
+DEFINE_CAST(halfvec_to_vector, convert(fcinfo, &DenseHalfVec, &DenseVector));
+DEFINE_CAST(halfvec_to_bfloat16vec, convert(fcinfo, &DenseHalfVec, &DenseBFloat16Vec));
+DEFINE_CAST(halfvec_to_int8vec, convert(fcinfo, &DenseHalfVec, &DenseInt8Vec));
+DEFINE_CAST(bfloat16vec_to_vector, convert(fcinfo, &DenseBFloat16Vec, &DenseVector));
+DEFINE_CAST(bfloat16vec_to_halfvec, convert(fcinfo, &DenseBFloat16Vec, &DenseHalfVec));
+DEFINE_CAST(bfloat16vec_to_int8vec, convert(fcinfo, &DenseBFloat16Vec, &DenseInt8Vec));
+DEFINE_CAST(int8vec_to_vector, convert(fcinfo, &DenseInt8Vec, &DenseVector));
+DEFINE_CAST(int8vec_to_halfvec, convert(fcinfo, &DenseInt8Vec, &DenseHalfVec));
+DEFINE_CAST(int8vec_to_bfloat16vec, convert(fcinfo, &DenseInt8Vec, &DenseBFloat16Vec));
 
 /* ---- from arrays ---- */
 
 /*
- * The number of elements of an array that is to become a value of the type.
- * Raises an error unless it can be one as far as shape goes.
+ * The number of elements of an array that is to become a vector.  Raises an error
+ * unless it has one dimension and no nulls.
  */
-static int
-checked_length(const char *type, ArrayType *array, int32 typmod)
+int
+ArrayCheckedLength(ArrayType *array)
 {
 	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 
@@ -90,14 +99,12 @@ checked_length(const char *type, ArrayType *array, int32 typmod)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("array must not contain nulls")));
-	DimsCheck(type, n, NULL);
-	DimsCheckExpected(typmod, n, NULL);
 	return n;
 }
 
 /* The n elements of an array of numbers as float32 in x. */
-static void
-array_to_floats(ArrayType *array, float *x, int n)
+void
+ArrayToFloats(ArrayType *array, float *x, int n)
 {
 	const char *data = ARR_DATA_PTR(array);
 
@@ -132,32 +139,29 @@ array_to_floats(ArrayType *array, float *x, int n)
 	}
 }
 
-/* array_to_vector(array, typmod, explicit): one function for all element types */
-Datum
-array_to_vector(PG_FUNCTION_ARGS)
+/* The first argument, an array of numbers, as a value of the type. */
+static Datum
+from_array(FunctionCallInfo fcinfo, const DenseType *type)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
-	int			n = checked_length("vector", array, PG_GETARG_INT32(1));
-	Vector	   *result = InitVector(n);
+	int			n = ArrayCheckedLength(array);
+	float	   *x;
+	Vector	   *result;
 
-	array_to_floats(array, result->x, n);
-	ElemsCheckFinite("vector", result->x, n);
-	PG_RETURN_VECTOR_P(result);
+	DimsCheck(type->name, n, NULL);
+	DimsCheckExpected(PG_GETARG_INT32(1), n, NULL);
+	result = InitDense(type, n);
+	x = (type == &DenseVector) ? result->x : palloc(sizeof(float) * n);
+	ArrayToFloats(array, x, n);
+	type->narrow(x, result->x, n);
+	PG_RETURN_POINTER(result);
 }
 
-/* array_to_halfvec(array, typmod, explicit): one function for all element types */
-Datum
-array_to_halfvec(PG_FUNCTION_ARGS)
-{
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
-	int			n = checked_length("halfvec", array, PG_GETARG_INT32(1));
-	float	   *x = palloc(sizeof(float) * n);
-	HalfVec    *result = InitHalfVec(n);
-
-	array_to_floats(array, x, n);
-	ElemsToHalf(x, result->x, n);
-	PG_RETURN_HALFVEC_P(result);
-}
+/* one function for all types of array elements */
+DEFINE_CAST(array_to_vector, from_array(fcinfo, &DenseVector));
+DEFINE_CAST(array_to_halfvec, from_array(fcinfo, &DenseHalfVec));
+DEFINE_CAST(array_to_bfloat16vec, from_array(fcinfo, &DenseBFloat16Vec));
+DEFINE_CAST(array_to_int8vec, from_array(fcinfo, &DenseInt8Vec));
 
 /* ---- to arrays ---- */
 
@@ -166,8 +170,8 @@ array_to_halfvec(PG_FUNCTION_ARGS)
  * scalar of type real is: exactly to double precision, to integer with rounding
  * to nearest even and an error out of range, to numeric with six digits.
  */
-static ArrayType *
-floats_to_array(const float *x, int n, Oid elemtype)
+ArrayType *
+FloatsToArray(const float *x, int n, Oid elemtype)
 {
 	Datum	   *elems = palloc(sizeof(Datum) * n);
 	ArrayType  *result;
@@ -203,78 +207,29 @@ floats_to_array(const float *x, int n, Oid elemtype)
 	return result;
 }
 
-/* The first argument, a vector, as an array of the type elemtype. */
+/* The first argument, a value of the type, as an array of the type elemtype. */
 static Datum
-vector_to_array(FunctionCallInfo fcinfo, Oid elemtype)
+to_array(FunctionCallInfo fcinfo, const DenseType *type, Oid elemtype)
 {
 	Vector	   *v = PG_GETARG_VECTOR_P(0);
+	const float *x = (type == &DenseVector) ? v->x : DenseWiden(type, v);
 
-	PG_RETURN_ARRAYTYPE_P(floats_to_array(v->x, v->dim, elemtype));
+	PG_RETURN_ARRAYTYPE_P(FloatsToArray(x, v->dim, elemtype));
 }
 
-/* The first argument, a halfvec, as an array of the type elemtype. */
-static Datum
-halfvec_to_array(FunctionCallInfo fcinfo, Oid elemtype)
-{
-	HalfVec    *v = PG_GETARG_HALFVEC_P(0);
-	float	   *x = palloc(sizeof(float) * v->dim);
-
-	kernels->f16_to_f32(v->x, x, v->dim);
-	PG_RETURN_ARRAYTYPE_P(floats_to_array(x, v->dim, elemtype));
-}
-
-/* vector_to_float4(vector, typmod, explicit) */
-Datum
-vector_to_float4(PG_FUNCTION_ARGS)
-{
-	return vector_to_array(fcinfo, FLOAT4OID);
-}
-
-/* vector_to_float8(vector, typmod, explicit) */
-Datum
-vector_to_float8(PG_FUNCTION_ARGS)
-{
-	return vector_to_array(fcinfo, FLOAT8OID);
-}
-
-/* vector_to_int4(vector, typmod, explicit) */
-Datum
-vector_to_int4(PG_FUNCTION_ARGS)
-{
-	return vector_to_array(fcinfo, INT4OID);
-}
-
-/* vector_to_numeric(vector, typmod, explicit) */
-Datum
-vector_to_numeric(PG_FUNCTION_ARGS)
-{
-	return vector_to_array(fcinfo, NUMERICOID);
-}
-
-/* halfvec_to_float4(halfvec, typmod, explicit) */
-Datum
-halfvec_to_float4(PG_FUNCTION_ARGS)
-{
-	return halfvec_to_array(fcinfo, FLOAT4OID);
-}
-
-/* halfvec_to_float8(halfvec, typmod, explicit) */
-Datum
-halfvec_to_float8(PG_FUNCTION_ARGS)
-{
-	return halfvec_to_array(fcinfo, FLOAT8OID);
-}
-
-/* halfvec_to_int4(halfvec, typmod, explicit) */
-Datum
-halfvec_to_int4(PG_FUNCTION_ARGS)
-{
-	return halfvec_to_array(fcinfo, INT4OID);
-}
-
-/* halfvec_to_numeric(halfvec, typmod, explicit) */
-Datum
-halfvec_to_numeric(PG_FUNCTION_ARGS)
-{
-	return halfvec_to_array(fcinfo, NUMERICOID);
-}
+DEFINE_CAST(vector_to_float4, to_array(fcinfo, &DenseVector, FLOAT4OID));
+DEFINE_CAST(vector_to_float8, to_array(fcinfo, &DenseVector, FLOAT8OID));
+DEFINE_CAST(vector_to_int4, to_array(fcinfo, &DenseVector, INT4OID));
+DEFINE_CAST(vector_to_numeric, to_array(fcinfo, &DenseVector, NUMERICOID));
+DEFINE_CAST(halfvec_to_float4, to_array(fcinfo, &DenseHalfVec, FLOAT4OID));
+DEFINE_CAST(halfvec_to_float8, to_array(fcinfo, &DenseHalfVec, FLOAT8OID));
+DEFINE_CAST(halfvec_to_int4, to_array(fcinfo, &DenseHalfVec, INT4OID));
+DEFINE_CAST(halfvec_to_numeric, to_array(fcinfo, &DenseHalfVec, NUMERICOID));
+DEFINE_CAST(bfloat16vec_to_float4, to_array(fcinfo, &DenseBFloat16Vec, FLOAT4OID));
+DEFINE_CAST(bfloat16vec_to_float8, to_array(fcinfo, &DenseBFloat16Vec, FLOAT8OID));
+DEFINE_CAST(bfloat16vec_to_int4, to_array(fcinfo, &DenseBFloat16Vec, INT4OID));
+DEFINE_CAST(bfloat16vec_to_numeric, to_array(fcinfo, &DenseBFloat16Vec, NUMERICOID));
+DEFINE_CAST(int8vec_to_float4, to_array(fcinfo, &DenseInt8Vec, FLOAT4OID));
+DEFINE_CAST(int8vec_to_float8, to_array(fcinfo, &DenseInt8Vec, FLOAT8OID));
+DEFINE_CAST(int8vec_to_int4, to_array(fcinfo, &DenseInt8Vec, INT4OID));
+DEFINE_CAST(int8vec_to_numeric, to_array(fcinfo, &DenseInt8Vec, NUMERICOID));

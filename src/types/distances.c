@@ -17,11 +17,9 @@
 #include "types/distances.h"
 #include "utils/float.h"
 
-#define IN_ORDER_DIMS 8
-
 /* Sum of squared differences, in order. */
-static float
-l2_squared_in_order(const float *a, const float *b, int dim)
+float
+L2SquaredInOrder(const float *a, const float *b, int dim)
 {
 	float		sum = 0.0f;
 
@@ -35,8 +33,8 @@ l2_squared_in_order(const float *a, const float *b, int dim)
 }
 
 /* Sum of products, in order. */
-static float
-inner_product_in_order(const float *a, const float *b, int dim)
+float
+InnerProductInOrder(const float *a, const float *b, int dim)
 {
 	float		sum = 0.0f;
 
@@ -46,8 +44,8 @@ inner_product_in_order(const float *a, const float *b, int dim)
 }
 
 /* Sum of absolute differences, in order. */
-static float
-l1_in_order(const float *a, const float *b, int dim)
+float
+L1InOrder(const float *a, const float *b, int dim)
 {
 	float		sum = 0.0f;
 
@@ -60,14 +58,14 @@ l1_in_order(const float *a, const float *b, int dim)
  * 1 - cosine of a and b from their products; NaN if one of them is zero, or so
  * short that its squared length is.
  */
-static double
-cosine_distance(float ab, float aa, float bb)
+double
+CosineOfSums(double ab, double aa, double bb)
 {
 	double		similarity;
 
 	if (aa == 0 || bb == 0)
 		return get_float8_nan();
-	similarity = (double) ab / sqrt((double) aa * (double) bb);
+	similarity = ab / sqrt(aa * bb);
 
 	/* rounding may leave the range of a cosine; NaN passes both tests */
 	if (similarity > 1.0)
@@ -78,11 +76,11 @@ cosine_distance(float ab, float aa, float bb)
 }
 
 /*
- * cosine_distance(), with sums in order.  Products are not rounded before they
+ * CosineOfSums(), with sums in order.  Products are not rounded before they
  * are added, as in pgvector wherever the CPU has such an instruction.
  */
-static double
-cosine_in_order(const float *a, const float *b, int dim)
+double
+CosineInOrder(const float *a, const float *b, int dim)
 {
 	float		ab = 0.0f;
 	float		aa = 0.0f;
@@ -94,7 +92,7 @@ cosine_in_order(const float *a, const float *b, int dim)
 		aa = fmaf(a[i], a[i], aa);
 		bb = fmaf(b[i], b[i], bb);
 	}
-	return cosine_distance(ab, aa, bb);
+	return CosineOfSums(ab, aa, bb);
 }
 
 /* Squared Euclidean distance */
@@ -102,7 +100,7 @@ float
 VectorL2Squared(const Vector *a, const Vector *b)
 {
 	Assert(a->dim == b->dim);
-	return a->dim < IN_ORDER_DIMS ? l2_squared_in_order(a->x, b->x, a->dim)
+	return a->dim < IN_ORDER_DIMS ? L2SquaredInOrder(a->x, b->x, a->dim)
 		: kernels->l2sq_f32(a->x, b->x, a->dim);
 }
 
@@ -111,7 +109,7 @@ float
 VectorInnerProduct(const Vector *a, const Vector *b)
 {
 	Assert(a->dim == b->dim);
-	return a->dim < IN_ORDER_DIMS ? inner_product_in_order(a->x, b->x, a->dim)
+	return a->dim < IN_ORDER_DIMS ? InnerProductInOrder(a->x, b->x, a->dim)
 		: kernels->ip_f32(a->x, b->x, a->dim);
 }
 
@@ -120,7 +118,7 @@ float
 VectorL1(const Vector *a, const Vector *b)
 {
 	Assert(a->dim == b->dim);
-	return a->dim < IN_ORDER_DIMS ? l1_in_order(a->x, b->x, a->dim)
+	return a->dim < IN_ORDER_DIMS ? L1InOrder(a->x, b->x, a->dim)
 		: kernels->l1_f32(a->x, b->x, a->dim);
 }
 
@@ -134,71 +132,7 @@ VectorCosine(const Vector *a, const Vector *b)
 
 	Assert(a->dim == b->dim);
 	if (a->dim < IN_ORDER_DIMS)
-		return cosine_in_order(a->x, b->x, a->dim);
+		return CosineInOrder(a->x, b->x, a->dim);
 	kernels->cosine_f32(a->x, b->x, a->dim, &ab, &aa, &bb);
-	return cosine_distance(ab, aa, bb);
-}
-
-/* A pair of short halfvecs as float32 */
-typedef struct ShortPair
-{
-	float		a[IN_ORDER_DIMS];
-	float		b[IN_ORDER_DIMS];
-} ShortPair;
-
-/* Convert a and b into pair if they are short; return whether they are. */
-static inline bool
-widen_short(const HalfVec *a, const HalfVec *b, ShortPair *pair)
-{
-	Assert(a->dim == b->dim);
-	if (a->dim >= IN_ORDER_DIMS)
-		return false;
-	kernels->f16_to_f32(a->x, pair->a, a->dim);
-	kernels->f16_to_f32(b->x, pair->b, b->dim);
-	return true;
-}
-
-/* Squared Euclidean distance */
-float
-HalfVecL2Squared(const HalfVec *a, const HalfVec *b)
-{
-	ShortPair	pair;
-
-	return widen_short(a, b, &pair) ? l2_squared_in_order(pair.a, pair.b, a->dim)
-		: kernels->l2sq_f16(a->x, b->x, a->dim);
-}
-
-/* Inner product */
-float
-HalfVecInnerProduct(const HalfVec *a, const HalfVec *b)
-{
-	ShortPair	pair;
-
-	return widen_short(a, b, &pair) ? inner_product_in_order(pair.a, pair.b, a->dim)
-		: kernels->ip_f16(a->x, b->x, a->dim);
-}
-
-/* Taxicab distance */
-float
-HalfVecL1(const HalfVec *a, const HalfVec *b)
-{
-	ShortPair	pair;
-
-	return widen_short(a, b, &pair) ? l1_in_order(pair.a, pair.b, a->dim)
-		: kernels->l1_f16(a->x, b->x, a->dim);
-}
-
-/* 1 - cosine; NaN if one of the vectors is zero */
-double
-HalfVecCosine(const HalfVec *a, const HalfVec *b)
-{
-	ShortPair	pair;
-	float		ab,
-				aa,
-				bb;
-
-	if (widen_short(a, b, &pair))
-		return cosine_in_order(pair.a, pair.b, a->dim);
-	kernels->cosine_f16(a->x, b->x, a->dim, &ab, &aa, &bb);
-	return cosine_distance(ab, aa, bb);
+	return CosineOfSums(ab, aa, bb);
 }

@@ -7,11 +7,9 @@
 #include <math.h>
 
 #include "common/shortest_dec.h"
-#include "kernels/kernels.h"
 #include "libpq/pqformat.h"
 #include "types/elems.h"
 #include "types/float_parse.h"
-#include "types/halfvec.h"
 
 /* ---- dimensions ---- */
 
@@ -54,9 +52,9 @@ DimsCheckSame(const char *type, int a, int b)
 				 errmsg("different %s dimensions %d and %d", type, a, b)));
 }
 
-/* The type modifier that (n) behind the type's name means: n itself. */
+/* The type modifier that (n) behind the type's name means: n itself, at most max. */
 int32
-DimsTypmodIn(const char *type, ArrayType *typmods)
+DimsTypmodIn(const char *type, ArrayType *typmods, int32 max)
 {
 	int			n;
 	int32	   *typmod = ArrayGetIntegerTypmods(typmods, &n);
@@ -70,10 +68,10 @@ DimsTypmodIn(const char *type, ArrayType *typmods)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("dimensions for type %s must be at least 1", type)));
-	if (*typmod > VECTOR_MAX_DIM)
+	if (*typmod > max)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("dimensions for type %s cannot exceed %d", type, VECTOR_MAX_DIM)));
+				 errmsg("dimensions for type %s cannot exceed %d", type, max)));
 	return *typmod;
 }
 
@@ -177,30 +175,6 @@ ElemsCheckFinite(const char *type, const float *x, int n)
 		ElemsCheckElement(type, x[i], i, NULL);
 }
 
-/*
- * Round n float32 elements to float16.  Raises an error if one is NaN, infinite
- * or too large for float16.
- */
-void
-ElemsToHalf(const float *src, uint16 *dst, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		/* also true of NaN */
-		if (unlikely(!(fabsf(src[i]) < HALF_OVERFLOW)))
-		{
-			char		text[FLOAT_SHORTEST_DECIMAL_LEN];
-
-			ElemsCheckElement("halfvec", src[i], i, NULL);
-			float_to_shortest_decimal_buf(src[i], text);
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("\"%s\" is out of range for type halfvec", text)));
-		}
-	}
-	kernels->f32_to_f16(src, dst, n);
-}
-
 /* Euclidean norm, summed in float64 so that no float32 input can overflow it. */
 double
 ElemsNorm(const float *x, int n)
@@ -263,8 +237,8 @@ ElemsMul(const float *a, const float *b, float *result, int n)
 /* ---- text ---- */
 
 /* What scanner.l, and so all of PostgreSQL's types, take as white space */
-static inline bool
-is_space(char c)
+bool
+ElemsIsSpace(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
 }
@@ -272,7 +246,7 @@ is_space(char c)
 static inline const char *
 skip_spaces(const char *p)
 {
-	while (is_space(*p))
+	while (ElemsIsSpace(*p))
 		p++;
 	return p;
 }
@@ -290,12 +264,13 @@ ElemsMaxCount(const char *str)
 
 /*
  * Read "[1, 2.5, -3e2]" into x, which has room for ElemsMaxCount(str) elements,
- * and return their number.  An element that rounds to the magnitude overflow or
- * more does not fit the type.  Raises an error, or saves it in escontext and
+ * and return their number.  An element that parse cannot hold, or that rounds to the
+ * magnitude overflow or more, does not fit the type.  Raises an error, or saves it in escontext and
  * returns -1.
  */
 int
-ElemsParse(const char *str, const char *type, float overflow, float *x, Node *escontext)
+ElemsParse(const char *str, const char *type, ElemParser parse, float overflow, float *x,
+		   Node *escontext)
 {
 	const char *p = skip_spaces(str);
 	int			dim = 0;
@@ -324,12 +299,13 @@ ElemsParse(const char *str, const char *type, float overflow, float *x, Node *es
 			return -1;
 		}
 		p = skip_spaces(p);
-		value = FloatParse(p, &end, &too_large);
+		value = parse(p, &end, &too_large);
 		if (end == p)
 			ereturn(escontext, -1,
 					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 					 errmsg("invalid input syntax for type %s: \"%s\"", type, str),
-					 errdetail("Element %d is not a number.", dim + 1)));
+					 parse == FloatParse ? errdetail("Element %d is not a number.", dim + 1)
+					 : errdetail("Element %d is not an integer.", dim + 1)));
 		if (too_large || (fabsf(value) >= overflow && !isinf(value)))
 			ereturn(escontext, -1,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

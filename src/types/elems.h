@@ -3,7 +3,7 @@
  *		What the vector types share: checks, text, sums.  Private to src/types.
  *
  * The functions work on arrays of float32 and on the name of the type that
- * errors speak of; halfvec converts from and to float32 around them.  Errors in
+ * errors speak of; narrower types convert from and to float32 around them.  Errors in
  * what a user gave have these SQLSTATEs, pgvector's, for all types:
  *
  *	  22P02  text that is not a vector
@@ -28,7 +28,7 @@
 extern bool DimsCheck(const char *type, int dim, Node *escontext);
 extern bool DimsCheckExpected(int32 typmod, int dim, Node *escontext);
 extern void DimsCheckSame(const char *type, int a, int b);
-extern int32 DimsTypmodIn(const char *type, ArrayType *typmods);
+extern int32 DimsTypmodIn(const char *type, ArrayType *typmods, int32 max);
 extern int	DimsSubrange(const char *type, int dim, int *start, int count);
 extern int	DimsReceive(const char *type, StringInfo buf, int32 typmod);
 
@@ -36,7 +36,6 @@ extern int	DimsReceive(const char *type, StringInfo buf, int32 typmod);
 extern bool ElemsCheckElement(const char *type, float x, int i, Node *escontext);
 extern void ElemsCheckFinite(const char *type, const float *x, int n);
 extern bool ElemsAnyNonFinite(const float *x, int n);
-extern void ElemsToHalf(const float *src, uint16 *dst, int n);
 extern double ElemsNorm(const float *x, int n);
 extern void ElemsNormalize(const float *x, float *result, int n);
 extern VarBit *ElemsBinaryQuantize(const float *x, int n);
@@ -48,9 +47,12 @@ extern void ElemsSub(const float *a, const float *b, float *result, int n);
 extern void ElemsMul(const float *a, const float *b, float *result, int n);
 
 /* text */
+extern bool ElemsIsSpace(char c);
 extern int	ElemsMaxCount(const char *str);
-extern int	ElemsParse(const char *str, const char *type, float overflow, float *x,
-					   Node *escontext);
+/* reads a number as FloatParse() does, see float_parse.h */
+typedef float (*ElemParser) (const char *s, const char **end, bool *overflow);
+extern int	ElemsParse(const char *str, const char *type, ElemParser parse, float overflow,
+					   float *x, Node *escontext);
 extern char *ElemsPrint(const float *x, int n);
 
 #endif							/* MILVUS_ELEMS_H */

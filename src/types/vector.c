@@ -13,6 +13,7 @@
 #include "libpq/pqformat.h"
 #include "port/pg_bswap.h"
 #include "types/elems.h"
+#include "types/float_parse.h"
 
 PG_FUNCTION_INFO_V1(vector_in);
 PG_FUNCTION_INFO_V1(vector_out);
@@ -28,7 +29,7 @@ vector_in(PG_FUNCTION_ARGS)
 	int32		typmod = PG_GETARG_INT32(2);
 	Node	   *escontext = fcinfo->context;
 	Vector	   *result = InitVector(ElemsMaxCount(str));
-	int			dim = ElemsParse(str, "vector", INFINITY, result->x, escontext);
+	int			dim = ElemsParse(str, "vector", FloatParse, INFINITY, result->x, escontext);
 
 	if (dim < 0 || !DimsCheckExpected(typmod, dim, escontext))
 		PG_RETURN_NULL();
@@ -50,7 +51,7 @@ vector_out(PG_FUNCTION_ARGS)
 Datum
 vector_typmod_in(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(DimsTypmodIn("vector", PG_GETARG_ARRAYTYPE_P(0)));
+	PG_RETURN_INT32(DimsTypmodIn("vector", PG_GETARG_ARRAYTYPE_P(0), VECTOR_MAX_DIM));
 }
 
 /* vector_recv(internal, oid, typmod): binary form to vector */

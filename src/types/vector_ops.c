@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "types/dense.h"
 #include "types/distances.h"
 #include "types/elems.h"
 #include "utils/float.h"
@@ -97,7 +98,7 @@ vector_l1_distance(PG_FUNCTION_ARGS)
 
 /* ---- properties and parts ---- */
 
-/* vector_dims(vector) and vector_dims(halfvec) */
+/* vector_dims(), of all types but sparsevec */
 Datum
 vector_dims(PG_FUNCTION_ARGS)
 {
@@ -128,13 +129,7 @@ vector_l2_normalize(PG_FUNCTION_ARGS)
 Datum
 vector_subvector(PG_FUNCTION_ARGS)
 {
-	Vector	   *a = PG_GETARG_VECTOR_P(0);
-	int			start = PG_GETARG_INT32(1);
-	int			dim = DimsSubrange("vector", a->dim, &start, PG_GETARG_INT32(2));
-	Vector	   *result = InitVector(dim);
-
-	memcpy(result->x, a->x + start, sizeof(float) * dim);
-	PG_RETURN_VECTOR_P(result);
+	return DenseSubvector(fcinfo, &DenseVector);
 }
 
 /* binary_quantize(vector): a bit an element, set where it is positive */
@@ -150,16 +145,7 @@ vector_binary_quantize(PG_FUNCTION_ARGS)
 Datum
 vector_concat(PG_FUNCTION_ARGS)
 {
-	Vector	   *a = PG_GETARG_VECTOR_P(0);
-	Vector	   *b = PG_GETARG_VECTOR_P(1);
-	int			dim = a->dim + b->dim;
-	Vector	   *result;
-
-	DimsCheck("vector", dim, NULL);
-	result = InitVector(dim);
-	memcpy(result->x, a->x, sizeof(float) * a->dim);
-	memcpy(result->x + a->dim, b->x, sizeof(float) * b->dim);
-	PG_RETURN_VECTOR_P(result);
+	return DenseConcat(fcinfo, &DenseVector);
 }
 
 /* ---- arithmetic, element by element ---- */
