@@ -2,7 +2,7 @@
 -- CREATE EXTENSION: a schema whose names are taken, other schemas, catalog hygiene
 --
 
--- every object has a comment (the two types' array types and the types' shells aside)
+-- every object has a comment (the types' array types aside)
 SELECT pg_describe_object(d.classid, d.objid, 0)
 	FROM pg_depend AS d JOIN pg_extension AS e ON d.refobjid = e.oid
 	WHERE e.extname = 'milvus' AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
@@ -14,9 +14,11 @@ SELECT pg_describe_object(d.classid, d.objid, 0)
 -- the functions of the types may be folded, skipped on null and run in parallel
 SELECT p.oid::regprocedure
 	FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-	JOIN pg_extension AS e ON d.refobjid = e.oid AND d.deptype = 'e' AND e.extname = 'milvus'
-	WHERE p.prokind = 'f' AND (p.proargtypes::oid[] && ARRAY['vector'::regtype, 'halfvec'::regtype]::oid[]
-		OR p.prorettype IN ('vector'::regtype, 'halfvec'::regtype))
+	JOIN pg_extension AS e ON d.refobjid = e.oid AND d.deptype = 'e' AND e.extname = 'milvus',
+	(SELECT array_agg(oid) FROM pg_type
+		WHERE oid = ANY ('{vector,vector[],halfvec,bfloat16vec,int8vec,sparsevec,bit}'::regtype[])) AS types(oids)
+	WHERE p.prokind = 'f' AND (p.proargtypes::oid[] && types.oids
+		OR p.prorettype = ANY (types.oids))
 	AND NOT (p.provolatile = 'i' AND p.proisstrict AND p.proparallel = 's')
 	ORDER BY 1;
 

@@ -8,7 +8,7 @@ DECLARE
 	type_oid pg_catalog.oid;
 	owner pg_catalog.text;
 BEGIN
-	FOREACH type_name IN ARRAY '{vector,halfvec}'::pg_catalog.text[] LOOP
+	FOREACH type_name IN ARRAY '{vector,halfvec,bfloat16vec,int8vec,sparsevec}'::pg_catalog.text[] LOOP
 		type_oid := pg_catalog.to_regtype(pg_catalog.concat('@extschema@.', type_name));
 		CONTINUE WHEN type_oid IS NULL;
 
@@ -25,7 +25,7 @@ BEGIN
 			MESSAGE = pg_catalog.format('type "%s" already exists in schema "%s"', type_name,
 				pg_catalog.btrim('@extschema@', '"')),
 			DETAIL = COALESCE('It belongs to extension "' || owner || '".',
-				'The extension creates types "vector" and "halfvec" in its schema.'),
+				'The extension creates types "vector", "halfvec", "bfloat16vec", "int8vec" and "sparsevec" in its schema.'),
 			HINT = 'Create another schema and use CREATE EXTENSION milvus SCHEMA another_schema.';
 	END LOOP;
 
