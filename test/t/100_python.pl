@@ -1,4 +1,4 @@
-# psycopg with pgvector's adapter reads and writes vector and halfvec in binary:
+# psycopg with pgvector's adapter reads and writes the types in binary and in text:
 # ../python/round_trip.py, whose own checks are reported here.
 
 use strict;
