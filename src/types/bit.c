@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"	/* brings varatt.h where there is one */
 #include "fmgr.h"
 #include "kernels/kernels.h"
 #include "utils/varbit.h"
