@@ -2,236 +2,11 @@
  * test_kernels.c
  *		Every table of kernels that this CPU runs, against sums in double and
  *		against the portable table; the choice of a table; matrix products.
- *
- * Arrays end at a page that cannot be touched, so that a kernel which reads or
- * writes one element too many crashes in every build.
+ *		test_kernels_codes.c has those of bytes, bits and codes.
  */
-#include "check.h"
+#include "test_kernels_support.h"
 
-#include "kernels/kernels.h"
-
-#include <float.h>
 #include <pthread.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#define MAX_DIM 32768
-#define UNIT_ROUNDOFF 0x1p-24		/* of float32 */
-#define SMALLEST 0x1p-149			/* what an underflow can lose */
-
-/* Memory that ends at a page without access. */
-typedef struct Guarded
-{
-	char	   *end;
-} Guarded;
-
-static Guarded guard_a,
-			guard_b,
-			guard_out,
-			guard_rows;
-
-/* Reserve `bytes` rounded up to pages, and the page that follows. */
-static Guarded
-guarded_reserve(size_t bytes)
-{
-	size_t		page = (size_t) sysconf(_SC_PAGESIZE);
-	size_t		size = (bytes + page - 1) / page * page;
-	char	   *base = mmap(NULL, size + page, PROT_READ | PROT_WRITE,
-							MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (base == MAP_FAILED || mprotect(base + size, page, PROT_NONE) != 0)
-	{
-		perror("guarded_reserve");
-		exit(1);
-	}
-	return (Guarded) {base + size};
-}
-
-/* The last n elements of `size` bytes before the guard page. */
-static void *
-guarded(Guarded g, size_t n, size_t size)
-{
-	return g.end - n * size;
-}
-
-/* The table after `table` (NULL: the first) that this CPU runs; NULL past the end. */
-static const VectorKernels *
-next_table(const VectorKernels *table)
-{
-	bool		seen = table == NULL;
-	const VectorKernels *t;
-
-	for (int i = 0; (t = KernelsTable(i)) != NULL; i++)
-	{
-		if (seen && KernelsUsable(t))
-			return t;
-		seen = seen || t == table;
-	}
-	return NULL;
-}
-
-#define FOR_TABLES(t) \
-	for (const VectorKernels *t = next_table(NULL); t != NULL; t = next_table(t))
-
-/* The dims of the tests, ascending; 0 after the last one. */
-static size_t
-next_dim(size_t dim)
-{
-	static const size_t large[] = {255, 256, 257, 384, 1000, 1536, MAX_DIM, 0};
-
-	if (dim < 130)
-		return dim + 1;
-	for (int i = 0;; i++)
-	{
-		if (large[i] > dim || large[i] == 0)
-			return large[i];
-	}
-}
-
-#define FOR_DIMS(dim) for (size_t dim = 1; dim != 0; dim = next_dim(dim))
-
-static uint32_t
-float_bits(float f)
-{
-	uint32_t	bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	return bits;
-}
-
-static float
-bits_float(uint32_t bits)
-{
-	float		f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
-/* Same number; any NaN is the same as any other. */
-static bool
-same_float(float a, float b)
-{
-	return float_bits(a) == float_bits(b) || (isnan(a) && isnan(b));
-}
-
-/* The value of a float16, from its definition. */
-static double
-half_value(uint16_t h)
-{
-	int			exponent = (h >> 10) & 0x1f;
-	double		fraction = h & 0x3ff;
-	double		value;
-
-	if (exponent == 31)
-		value = fraction == 0 ? INFINITY : NAN;
-	else if (exponent == 0)
-		value = ldexp(fraction, -24);
-	else
-		value = ldexp(1024 + fraction, exponent - 25);
-	return h & 0x8000 ? -value : value;
-}
-
-/* What vectors are filled with. */
-typedef enum Kind
-{
-	KIND_UNIFORM,				/* -1..1 */
-	KIND_RANGE,					/* magnitudes over the middle of the exponents */
-	KIND_SUBNORMAL,
-	KIND_ZERO,					/* zeros of both signs */
-	KIND_HUGE,					/* large, with products that just do not overflow */
-	N_KINDS
-} Kind;
-
-static float
-random_float(CheckRandom *r, Kind kind, size_t dim)
-{
-	double		x = CheckRandomDouble(r, -1, 1);
-
-	switch (kind)
-	{
-		case KIND_UNIFORM:
-			return (float) x;
-		case KIND_RANGE:
-			return (float) (x * pow(10, CheckRandomDouble(r, -15, 15)));
-		case KIND_SUBNORMAL:
-			return (float) (x * FLT_MIN);
-		case KIND_ZERO:
-			return x < 0 ? -0.0f : 0.0f;
-		case KIND_HUGE:
-			return (float) (x * sqrt(FLT_MAX / dim) / 2.1);
-		default:
-			abort();
-	}
-}
-
-static uint16_t
-random_half(CheckRandom *r, Kind kind)
-{
-	uint16_t	bits = (uint16_t) CheckRandomBits(r);
-	uint16_t	sign = bits & 0x8000;
-
-	switch (kind)
-	{
-		case KIND_UNIFORM:		/* exponents -4..-1 */
-			return sign | ((11 + (bits >> 10) % 4) << 10) | (bits & 0x3ff);
-		case KIND_RANGE:		/* any finite */
-			return sign | (((bits >> 10) % 31) << 10) | (bits & 0x3ff);
-		case KIND_SUBNORMAL:
-			return sign | (bits & 0x3ff);
-		case KIND_ZERO:
-			return sign;
-		case KIND_HUGE:
-			return sign | (30 << 10) | (bits & 0x3ff);
-		default:
-			abort();
-	}
-}
-
-/* Sums in double with the error bounds of float32 sums in any order of lanes. */
-typedef struct Exact
-{
-	double		l2sq,
-				ip,
-				l1,
-				aa,
-				bb;
-	double		l2sq_eps,
-				ip_eps,
-				l1_eps,
-				aa_eps,
-				bb_eps;
-} Exact;
-
-/*
- * The sums of two vectors given as doubles.  A sum in four or more lanes makes at
- * most dim / 4 + 8 roundings on the way of a term, each at most a unit roundoff of
- * the sum of magnitudes (Higham, Accuracy and Stability, section 4.2).
- */
-static Exact
-exact_sums(const double *a, const double *b, size_t dim)
-{
-	Exact		e = {0};
-	double		factor = (dim / 4.0 + 8) * UNIT_ROUNDOFF;
-
-	for (size_t i = 0; i < dim; i++)
-	{
-		e.l2sq += (a[i] - b[i]) * (a[i] - b[i]);
-		e.ip += a[i] * b[i];
-		e.l1 += fabs(a[i] - b[i]);
-		e.aa += a[i] * a[i];
-		e.bb += b[i] * b[i];
-		e.ip_eps += fabs(a[i] * b[i]);
-	}
-	e.ip_eps = e.ip_eps * factor + dim * SMALLEST;
-	e.l2sq_eps = e.l2sq * factor + dim * SMALLEST;
-	e.l1_eps = e.l1 * factor + dim * SMALLEST;
-	e.aa_eps = e.aa * factor + dim * SMALLEST;
-	e.bb_eps = e.bb * factor + dim * SMALLEST;
-	return e;
-}
 
 /* The one-to-one float kernels of a table on one pair. */
 typedef struct Sums
@@ -265,6 +40,18 @@ sums_f16(const VectorKernels *t, const uint16_t *a, const uint16_t *b, size_t di
 	s.ip = t->ip_f16(a, b, dim);
 	s.l1 = t->l1_f16(a, b, dim);
 	t->cosine_f16(a, b, dim, &s.ab, &s.aa, &s.bb);
+	return s;
+}
+
+static Sums
+sums_bf16(const VectorKernels *t, const uint16_t *a, const uint16_t *b, size_t dim)
+{
+	Sums		s;
+
+	s.l2sq = t->l2sq_bf16(a, b, dim);
+	s.ip = t->ip_bf16(a, b, dim);
+	s.l1 = t->l1_bf16(a, b, dim);
+	t->cosine_bf16(a, b, dim, &s.ab, &s.aa, &s.bb);
 	return s;
 }
 
@@ -365,6 +152,64 @@ test_float16_sums(void)
 				check_exact(s, &e);
 				check_portable(s, p, &e);
 			}
+		}
+	}
+}
+
+static void
+test_bfloat16_sums(void)
+{
+	const VectorKernels *portable = KernelsTable(0);
+	CheckRandom r = {13};
+
+	FOR_DIMS(dim)
+	{
+		uint16_t   *a = guarded(guard_a, dim, sizeof(uint16_t));
+		uint16_t   *b = guarded(guard_b, dim, sizeof(uint16_t));
+
+		for (int kind = 0; kind < N_KINDS * N_KINDS; kind++)
+		{
+			Exact		e;
+			Sums		p;
+
+			if (kind / N_KINDS != kind % N_KINDS &&
+				(kind / N_KINDS == KIND_RANGE || kind % N_KINDS == KIND_RANGE))
+				continue;
+			for (size_t i = 0; i < dim; i++)
+			{
+				a[i] = random_brain(&r, kind / N_KINDS, dim);
+				b[i] = random_brain(&r, kind % N_KINDS, dim);
+				exact_a[i] = brain_value(a[i]);
+				exact_b[i] = brain_value(b[i]);
+			}
+			e = exact_sums(exact_a, exact_b, dim);
+			p = sums_bf16(portable, a, b, dim);
+			FOR_TABLES(t)
+			{
+				Sums		s = sums_bf16(t, a, b, dim);
+
+				check_exact(s, &e);
+				check_portable(s, p, &e);
+			}
+		}
+	}
+}
+
+/* A sum over nothing is zero, and no array is looked at. */
+static void
+test_no_elements(void)
+{
+	const void *none = guarded(guard_a, 0, 1);
+
+	FOR_TABLES(t)
+	{
+		Sums		sums[3] = {sums_f32(t, none, none, 0), sums_f16(t, none, none, 0),
+							   sums_bf16(t, none, none, 0)};
+
+		for (int i = 0; i < 3; i++)
+		{
+			CHECK(sums[i].l2sq == 0 && sums[i].ip == 0 && sums[i].l1 == 0);
+			CHECK(sums[i].ab == 0 && sums[i].aa == 0 && sums[i].bb == 0);
 		}
 	}
 }
@@ -507,7 +352,9 @@ test_equal_within_a_table(void)
 		float	   *a = guarded(guard_a, dim, sizeof(float));
 		float	   *b = guarded(guard_b, dim, sizeof(float));
 		uint16_t	ha[130],
-					hb[130];
+					hb[130],
+					ba[130],
+					bb[130];
 
 		for (size_t i = 0; i < dim; i++)
 		{
@@ -518,6 +365,8 @@ test_equal_within_a_table(void)
 		{
 			ha[i] = random_half(&r, KIND_UNIFORM);
 			hb[i] = random_half(&r, KIND_UNIFORM);
+			ba[i] = random_brain(&r, KIND_UNIFORM, dim);
+			bb[i] = random_brain(&r, KIND_UNIFORM, dim);
 		}
 		FOR_TABLES(t)
 		{
@@ -538,6 +387,13 @@ test_equal_within_a_table(void)
 				CHECK(s.ab == s.ip);
 				CHECK(s.aa == t->ip_f16(ha, ha, dim));
 				CHECK(s.bb == t->ip_f16(hb, hb, dim));
+				CHECK(self.l2sq == 0 && self.ab == self.aa && self.aa == self.bb);
+
+				s = sums_bf16(t, ba, bb, dim);
+				self = sums_bf16(t, ba, ba, dim);
+				CHECK(s.ab == s.ip);
+				CHECK(s.aa == t->ip_bf16(ba, ba, dim));
+				CHECK(s.bb == t->ip_bf16(bb, bb, dim));
 				CHECK(self.l2sq == 0 && self.ab == self.aa && self.aa == self.bb);
 			}
 		}
@@ -573,6 +429,58 @@ test_many_rows(void)
 				t->ip_f32_many(q, base, stride, n, dim, out);
 				for (size_t i = 0; i < n; i++)
 					CHECK(out[i] == t->ip_f32(q, base + i * stride, dim));
+			}
+		}
+	}
+}
+
+/* A float32 query with rows of narrow elements, in order and by number. */
+static void
+test_mixed_rows(void)
+{
+	const size_t n_rows = 11;
+	CheckRandom r = {14};
+
+	FOR_DIMS(dim)
+	{
+		float	   *q = guarded(guard_a, dim, sizeof(float));
+		size_t		stride = dim + dim % 3;
+		size_t		total = (n_rows - 1) * stride + dim;
+		uint16_t   *base = guarded(guard_rows, total, sizeof(uint16_t));
+
+		for (size_t i = 0; i < dim; i++)
+			q[i] = random_float(&r, KIND_UNIFORM, dim);
+		for (int brain = 0; brain < 2; brain++)
+		{
+			for (size_t i = 0; i < total; i++)
+				base[i] = brain ? random_brain(&r, KIND_UNIFORM, dim) : random_half(&r, KIND_UNIFORM);
+			for (int order = 0; order < N_ROW_ORDERS; order++)
+			{
+				size_t		n = order == ROWS_IN_ORDER || dim % 2 ? n_rows : dim % n_rows;
+				uint32_t   *numbers = guarded(guard_b, n, sizeof(uint32_t));
+				const uint32_t *rows = choose_rows(numbers, order, n, n_rows, &r);
+				float	   *out = guarded(guard_out, n, sizeof(float));
+				Exact		exact[11];
+
+				for (size_t i = 0; i < n; i++)
+				{
+					const uint16_t *row = base + (rows ? rows[i] : i) * stride;
+
+					for (size_t j = 0; j < dim; j++)
+					{
+						exact_a[j] = q[j];
+						exact_b[j] = brain ? brain_value(row[j]) : half_value(row[j]);
+					}
+					exact[i] = exact_sums(exact_a, exact_b, dim);
+				}
+				FOR_TABLES(t)
+				{
+					memset(out, 0x55, n * sizeof(float));
+					(brain ? t->ip_f32_bf16_rows : t->ip_f32_f16_rows)(q, base, stride, rows, n, dim,
+																		  out);
+					for (size_t i = 0; i < n; i++)
+						CHECK_NEAR(out[i], exact[i].ip, exact[i].ip_eps);
+				}
 			}
 		}
 	}
@@ -684,6 +592,95 @@ test_float16_arrays(void)
 				CHECK(h_out[i] == h_portable[i] ||
 					  (half_is_nan(h_out[i]) && half_is_nan(h_portable[i])));
 				CHECK(same_float(f_out[i], f_portable[i]));
+			}
+		}
+	}
+}
+
+/* All 65,536 bfloat16 values widen to the value that the format defines. */
+static void
+test_bfloat16_to_float32(void)
+{
+	static uint16_t all[65536];
+	static float wide[65536];
+
+	for (int b = 0; b < 65536; b++)
+		all[b] = (uint16_t) b;
+	FOR_TABLES(t)
+	{
+		t->bf16_to_f32(all, wide, 65536);
+		for (int b = 0; b < 65536; b++)
+			CHECK(same_float(wide[b], (float) brain_value((uint16_t) b)));
+	}
+}
+
+/* Convert one value; the array kernel on an array of one. */
+static uint16_t
+to_brain(const VectorKernels *t, float f)
+{
+	uint16_t	b;
+
+	t->f32_to_bf16(&f, &b, 1);
+	return b;
+}
+
+/* Narrowing, from the definition of rounding, as for float16. */
+static void
+test_float32_to_bfloat16(void)
+{
+	FOR_TABLES(t)
+	{
+		for (int b = 0; b < 0x7f80; b++)
+		{
+			double		low = brain_value((uint16_t) b);
+			/* past the greatest the next place, 2^128, stands for infinity */
+			double		high = b == 0x7f7f ? 0x1p128 : brain_value((uint16_t) (b + 1));
+			float		middle = (float) ((low + high) / 2);
+			uint16_t	even = (uint16_t) (b + (b & 1));
+
+			CHECK(to_brain(t, (float) low) == b);
+			CHECK(to_brain(t, (float) -low) == (b | 0x8000));
+			CHECK(to_brain(t, middle) == even);
+			CHECK(to_brain(t, -middle) == (even | 0x8000));
+			CHECK(to_brain(t, nextafterf(middle, 0)) == b);
+			CHECK(to_brain(t, nextafterf(middle, INFINITY)) == b + 1);
+		}
+		CHECK(to_brain(t, INFINITY) == 0x7f80);
+		CHECK(to_brain(t, -INFINITY) == 0xff80);
+		CHECK(to_brain(t, FLT_TRUE_MIN) == 0);
+		CHECK(isnan(brain_value(to_brain(t, NAN))));
+		CHECK(isnan(brain_value(to_brain(t, bits_float(0x7f800001)))));
+		CHECK(isnan(brain_value(to_brain(t, bits_float(0xffffffff)))));
+	}
+}
+
+/* Arrays of any length, any bits: as one value after the other, and nothing past the end. */
+static void
+test_bfloat16_arrays(void)
+{
+	const VectorKernels *portable = KernelsTable(0);
+	CheckRandom r = {15};
+
+	for (size_t n = 0; n < 200; n++)
+	{
+		float	   *f = guarded(guard_a, n, sizeof(float));
+		float	   *f_out = guarded(guard_out, n, sizeof(float));
+		uint16_t   *b = guarded(guard_b, n, sizeof(uint16_t));
+		uint16_t   *b_out = guarded(guard_rows, n, sizeof(uint16_t));
+
+		for (size_t i = 0; i < n; i++)
+		{
+			f[i] = bits_float((uint32_t) CheckRandomBits(&r));
+			b[i] = (uint16_t) CheckRandomBits(&r);
+		}
+		FOR_TABLES(t)
+		{
+			t->f32_to_bf16(f, b_out, n);
+			t->bf16_to_f32(b, f_out, n);
+			for (size_t i = 0; i < n; i++)
+			{
+				CHECK(b_out[i] == to_brain(portable, f[i]));
+				CHECK(same_float(f_out[i], (float) brain_value(b[i])));
 			}
 		}
 	}
@@ -1065,22 +1062,25 @@ test_gemm_in_threads(void)
 int
 main(void)
 {
-	guard_a = guarded_reserve(MAX_DIM * sizeof(float));
-	guard_b = guarded_reserve(MAX_DIM * sizeof(float));
-	guard_out = guarded_reserve(MAX_DIM * sizeof(float));
-	guard_rows = guarded_reserve((size_t) 11 * (MAX_DIM + 4) * sizeof(float));
+	reserve_guarded();
 
 	RUN(test_float32_sums);
 	RUN(test_float16_sums);
+	RUN(test_bfloat16_sums);
+	RUN(test_no_elements);
 	RUN(test_unaligned_arrays);
 	RUN(test_every_place_counts_once);
 	RUN(test_overflow_is_infinite);
 	RUN(test_nan_and_infinity_propagate);
 	RUN(test_equal_within_a_table);
 	RUN(test_many_rows);
+	RUN(test_mixed_rows);
 	RUN(test_float16_to_float32);
 	RUN(test_float32_to_float16);
 	RUN(test_float16_arrays);
+	RUN(test_bfloat16_to_float32);
+	RUN(test_float32_to_bfloat16);
+	RUN(test_bfloat16_arrays);
 	RUN(test_sq8_random);
 	RUN(test_sq8_extremes);
 	RUN(test_sq8_padding);
