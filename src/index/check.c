@@ -84,6 +84,22 @@ check_reachable(const Report *report, const AnnSegment *segment, uint32_t nodes,
 	return true;
 }
 
+/* Whether two rows are equal, as far as what is kept of them says. */
+static bool
+equal_rows(const AnnSegment *segment, uint32_t a, uint32_t b)
+{
+	if (segment->raw != NULL)
+		return memcmp(AnnRow(&segment->params, segment->raw, a),
+					  AnnRow(&segment->params, segment->raw, b),
+					  AnnRowBytes(&segment->params)) == 0;
+	if (memcmp(&segment->code_meta[a], &segment->code_meta[b], sizeof(Sq8Meta)) != 0)
+		return false;
+	if (segment->codec == NULL)
+		return memcmp(segment->codes + a * segment->code_stride,
+					  segment->codes + b * segment->code_stride, segment->code_stride) == 0;
+	return true;
+}
+
 /* The rows that are no nodes: ordered by a node, and equal to it. */
 static bool
 check_equal(const Report *report, const AnnSegment *segment, const HnswHeader *upper)
@@ -98,9 +114,7 @@ check_equal(const Report *report, const AnnSegment *segment, const HnswHeader *u
 
 		if (node >= nodes || node < last)
 			return fault(report, "row %u: equal to row %u of %u, out of order", row, node, nodes);
-		if (memcmp(AnnRow(&segment->params, segment->raw, row),
-				   AnnRow(&segment->params, segment->raw, node),
-				   AnnRowBytes(&segment->params)) != 0)
+		if (!equal_rows(segment, row, node))
 			return fault(report, "row %u is not equal to row %u", row, node);
 		last = node;
 	}
@@ -173,9 +187,15 @@ AnnCheck(const AnnSegment *segment, const AnnEnv *env, char *message, size_t len
 
 	if (len > 0)
 		message[0] = '\0';
-	if (segment->params.type == ANN_HNSW)
-		return check_graph(&report, segment, env);
-	if (segment->params.type == ANN_IVF_FLAT)
-		return check_lists(&report, segment);
+	switch (AnnTypeStructure(segment->params.type))
+	{
+		case ANN_GRAPH:
+			return check_graph(&report, segment, env);
+		case ANN_LISTS:
+			return check_lists(&report, segment);
+		case ANN_ALL_ROWS:
+		case ANN_HASHES:
+			break;
+	}
 	return true;
 }

@@ -2,10 +2,11 @@
  * expand.c
  *		From the durable sections to the query form.
  *
- * What the query form holds and the durable one does not (codes, the graph as
- * matrices) is computed here, in chunks, from sections that come from disk: no
- * size and no row number is believed before it was looked at.
+ * What the query form holds and the durable one does not (SQ8 codes of raw vectors, the
+ * graph as matrices) is computed here, in chunks, from sections that come from disk: no
+ * size and no row number is believed before it was looked at.  Stored codes: codec_store.c.
  */
+#include "index/codec.h"
 #include "index/hnsw.h"
 
 /* Bytes of raw rows held at a time (at least one row). */
@@ -51,11 +52,13 @@ int
 AnnExpandedSections(const AnnParams *params, uint32_t n, const AnnSection *durable,
 					int ndurable, AnnSection *expanded)
 {
+	AnnStructure structure = AnnTypeStructure(params->type);
 	int			count = 0;
 
-	if (params->dim < 1 || params->dim > ANN_MAX_DIM || n > ANN_MAX_ROWS)
+	if (!AnnParamsValid(params, n))
 		return -1;
-	add_size(expanded, &count, ANN_SEC_RAW, (uint64_t) n * AnnRowBytes(params));
+	if (AnnKeepsRaw(params))
+		add_size(expanded, &count, ANN_SEC_RAW, (uint64_t) n * AnnRowBytes(params));
 	if (Sq8Supports(params->metric))
 	{
 		uint64_t	mean = sizeof(float) * (uint64_t) params->dim;
@@ -63,10 +66,10 @@ AnnExpandedSections(const AnnParams *params, uint32_t n, const AnnSection *durab
 		if (durable_section(durable, ndurable, ANN_SEC_MEAN, mean) == NULL)
 			return -1;
 		add_size(expanded, &count, ANN_SEC_MEAN, mean);
-		add_size(expanded, &count, ANN_SEC_CODES, (uint64_t) n * Sq8Stride(params->dim));
-		add_size(expanded, &count, ANN_SEC_CODE_META, (uint64_t) n * sizeof(Sq8Meta));
+		if (!AnnCodeSections(params, n, durable, ndurable, expanded, &count))
+			return -1;
 	}
-	if (params->type == ANN_IVF_FLAT)
+	if (structure == ANN_LISTS)
 	{
 		const AnnSection *lists = AnnFindSection(durable, ndurable, ANN_SEC_LISTS);
 		uint64_t	centroids;
@@ -81,7 +84,7 @@ AnnExpandedSections(const AnnParams *params, uint32_t n, const AnnSection *durab
 		add_size(expanded, &count, ANN_SEC_CENTROIDS, centroids);
 		add_size(expanded, &count, ANN_SEC_LISTS, lists->bytes);
 	}
-	else if (params->type == ANN_HNSW)
+	else if (structure == ANN_GRAPH)
 	{
 		const AnnSection *graph = AnnFindSection(durable, ndurable, ANN_SEC_GRAPH);
 		HnswHeader	header;
@@ -98,7 +101,7 @@ AnnExpandedSections(const AnnParams *params, uint32_t n, const AnnSection *durab
 	return count;
 }
 
-/* Copy RAW and compute CODES and CODE_META (mean NULL: a metric without codes). */
+/* Copy RAW and compute the SQ8 codes and their meta (mean NULL: no such codes). */
 static AnnStatus
 expand_rows(const AnnParams *params, uint32_t n, const float *mean, AnnReadRaw read_raw,
 			void *read_ctx, AnnWriteSection write, void *write_ctx, const AnnEnv *env)
@@ -156,6 +159,7 @@ AnnExpand(const AnnParams *params, uint32_t n, const AnnSection *durable, int nd
 		  const AnnEnv *env)
 {
 	AnnSection	expanded[ANN_MAX_SECTIONS];
+	AnnStructure structure = AnnTypeStructure(params->type);
 	const float *mean = NULL;
 	AnnStatus	status = ANN_OK;
 
@@ -165,15 +169,18 @@ AnnExpand(const AnnParams *params, uint32_t n, const AnnSection *durable, int nd
 	{
 		mean = AnnFindSection(durable, ndurable, ANN_SEC_MEAN)->data;
 		status = copy_section(durable, ndurable, ANN_SEC_MEAN, write, write_ctx);
+		if (status == ANN_OK)
+			status = AnnCodeExpand(params, n, durable, ndurable, write, write_ctx, env);
 	}
-	if (status == ANN_OK && params->type == ANN_IVF_FLAT)
+	if (status == ANN_OK && structure == ANN_LISTS)
 		status = copy_section(durable, ndurable, ANN_SEC_CENTROIDS, write, write_ctx);
-	if (status == ANN_OK && params->type == ANN_IVF_FLAT)
+	if (status == ANN_OK && structure == ANN_LISTS)
 		status = copy_section(durable, ndurable, ANN_SEC_LISTS, write, write_ctx);
-	if (status == ANN_OK && params->type == ANN_HNSW)
+	if (status == ANN_OK && structure == ANN_GRAPH)
 		status = AnnHnswUnpack(params, n, AnnFindSection(durable, ndurable, ANN_SEC_GRAPH), write,
 							   write_ctx, env);
-	if (status == ANN_OK)
-		status = expand_rows(params, n, mean, read_raw, read_ctx, write, write_ctx, env);
+	if (status == ANN_OK && AnnKeepsRaw(params))
+		status = expand_rows(params, n, AnnCodesOf(params) == ANN_QUANT_SQ8 ? mean : NULL,
+							 read_raw, read_ctx, write, write_ctx, env);
 	return status;
 }

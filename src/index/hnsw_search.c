@@ -14,6 +14,7 @@
  * pool of the next walk, twice as long.  Once walking costs more than reading all
  * codes, everything left is handed over at once.
  */
+#include "index/codec.h"
 #include "index/hnsw.h"
 
 /* Hops between looks at cancellation. */
@@ -67,7 +68,12 @@ compare(Walker *w, uint32_t count)
 	const uint32_t *rows = walk->seen + walk->nseen;
 	float	   *out = walk->estimates + walk->nseen;
 
-	if (segment->codes != NULL)
+	if (w->scan->coded != NULL)
+	{
+		AnnCodedEstimate(w->scan->coded, rows, 0, count, w->scan->coded->base, out);
+		w->scan->stats.code_distances += count;
+	}
+	else if (segment->codes != NULL)
 	{
 		const Sq8Query *query = &w->scan->query;
 
@@ -349,7 +355,12 @@ start_pool(Walker *w, uint32_t n, size_t beam)
 	{
 		uint32_t	block = AnnMin(BLOCK, n - first);
 
-		if (segment->codes != NULL)
+		if (w->scan->coded != NULL)
+		{
+			AnnCodedEstimate(w->scan->coded, NULL, first, block, w->scan->coded->base, estimates);
+			w->scan->stats.code_distances += block;
+		}
+		else if (segment->codes != NULL)
 		{
 			kernels->sq8_dot_seq(segment->codes + first * segment->code_stride,
 								 segment->code_stride, block, query->codes, query->stride, dots);

@@ -3,6 +3,7 @@
  *		Entry points that are the same for all index types: build, open, exact
  *		distance, names, and the malloc environment.
  */
+#include "index/codec.h"
 #include "index/hnsw.h"
 
 #include <math.h>
@@ -137,15 +138,57 @@ AnnMetricName(AnnMetric metric)
 
 /* 1 - cosine from its three products, as the SQL function computes it. */
 static float
-cosine_distance(float ab, float aa, float bb)
+cosine_distance(double ab, double aa, double bb)
 {
-	double		similarity = ab / sqrt((double) aa * (double) bb);
+	double		similarity = ab / sqrt(aa * bb);
 
 	if (similarity > 1)
 		similarity = 1;
 	else if (similarity < -1)
 		similarity = -1;
 	return (float) (1 - similarity);
+}
+
+/* The distances of one element type from its kernels, all of which take the same arguments. */
+#define FLOAT_DISTANCE(elem) \
+	switch (params->metric) \
+	{ \
+		case ANN_L2: \
+			return kernels->l2sq_##elem(a, b, dim); \
+		case ANN_IP: \
+			return 0.0f - kernels->ip_##elem(a, b, dim); \
+		case ANN_L1: \
+			return kernels->l1_##elem(a, b, dim); \
+		case ANN_COSINE: \
+			kernels->cosine_##elem(a, b, dim, &ab, &aa, &bb); \
+			return cosine_distance(ab, aa, bb); \
+		default: \
+			return NAN; \
+	}
+
+/* Of int8: the sums are exact, and so is what double makes of them. */
+static float
+distance_i8(const AnnParams *params, const int8_t *a, const int8_t *b)
+{
+	size_t		dim = params->dim;
+	int32_t		ab,
+				aa,
+				bb;
+
+	switch (params->metric)
+	{
+		case ANN_L2:
+			return (float) kernels->l2sq_i8(a, b, dim);
+		case ANN_IP:
+			return (float) -kernels->ip_i8(a, b, dim);
+		case ANN_L1:
+			return (float) kernels->l1_i8(a, b, dim);
+		case ANN_COSINE:
+			kernels->cosine_i8(a, b, dim, &ab, &aa, &bb);
+			return cosine_distance(ab, aa, bb);
+		default:
+			return NAN;
+	}
 }
 
 /*
@@ -160,60 +203,125 @@ AnnDistance(const AnnParams *params, const void *a, const void *b)
 				aa,
 				bb;
 
-	if (params->elem == ANN_F16)
+	switch (params->elem)
 	{
-		switch (params->metric)
-		{
-			case ANN_L2:
-				return kernels->l2sq_f16(a, b, dim);
-			case ANN_IP:
-				return 0.0f - kernels->ip_f16(a, b, dim);
-			case ANN_L1:
-				return kernels->l1_f16(a, b, dim);
-			case ANN_COSINE:
-				kernels->cosine_f16(a, b, dim, &ab, &aa, &bb);
-				return cosine_distance(ab, aa, bb);
-			default:
-				return NAN;
-		}
+		case ANN_F32:
+			FLOAT_DISTANCE(f32);
+		case ANN_F16:
+			FLOAT_DISTANCE(f16);
+		case ANN_BF16:
+			FLOAT_DISTANCE(bf16);
+		case ANN_I8:
+			return distance_i8(params, a, b);
+		case ANN_BIT:
+			break;
 	}
-	switch (params->metric)
-	{
-		case ANN_L2:
-			return kernels->l2sq_f32(a, b, dim);
-		case ANN_IP:
-			return 0.0f - kernels->ip_f32(a, b, dim);
-		case ANN_L1:
-			return kernels->l1_f32(a, b, dim);
-		case ANN_COSINE:
-			kernels->cosine_f32(a, b, dim, &ab, &aa, &bb);
-			return cosine_distance(ab, aa, bb);
-		default:
-			return NAN;
-	}
+	return NAN;
 }
 
 /* One row as dim float32. */
 void
 AnnRowToFloat(const AnnParams *params, const void *row, float *out)
 {
-	if (params->elem == ANN_F16)
-		kernels->f16_to_f32(row, out, params->dim);
-	else
-		memcpy(out, row, sizeof(float) * params->dim);
+	switch (params->elem)
+	{
+		case ANN_F32:
+			memcpy(out, row, sizeof(float) * params->dim);
+			break;
+		case ANN_F16:
+			kernels->f16_to_f32(row, out, params->dim);
+			break;
+		case ANN_BF16:
+			kernels->bf16_to_f32(row, out, params->dim);
+			break;
+		case ANN_I8:
+			for (uint32_t d = 0; d < params->dim; d++)
+				out[d] = ((const int8_t *) row)[d];
+			break;
+		case ANN_BIT:
+			memset(out, 0, sizeof(float) * params->dim);
+			break;
+	}
 }
 
 /* ---- build ---- */
 
+/* What quantizer may be kept to refine with. */
 static bool
-params_valid(const AnnParams *params, uint32_t n)
+refine_valid(AnnQuantizer quantizer)
 {
+	switch (quantizer)
+	{
+		case ANN_QUANT_NONE:
+		case ANN_QUANT_SQ8:
+		case ANN_QUANT_SQ6:
+		case ANN_QUANT_F16:
+		case ANN_QUANT_BF16:
+		case ANN_QUANT_F32:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+structure_valid(const AnnParams *params)
+{
+	switch (AnnTypeStructure(params->type))
+	{
+		case ANN_ALL_ROWS:
+			return params->type == ANN_FLAT;
+		case ANN_LISTS:
+			return params->nlist >= ANN_MIN_NLIST && params->nlist <= ANN_MAX_NLIST;
+		case ANN_GRAPH:
+			return params->m >= ANN_MIN_M && params->m <= ANN_MAX_M;
+		case ANN_HASHES:
+			break;
+	}
+	return false;
+}
+
+/* Whether the parameters of the codes are in range. */
+static bool
+codes_valid(const AnnParams *params)
+{
+	switch (AnnCodesOf(params))
+	{
+		case ANN_QUANT_NONE:
+		case ANN_QUANT_SQ8:
+			return true;
+		case ANN_QUANT_SQ6:
+		case ANN_QUANT_SQ4:
+		case ANN_QUANT_F16:
+		case ANN_QUANT_BF16:
+			return params->type == ANN_HNSW_SQ;
+		case ANN_QUANT_PQ:
+		case ANN_QUANT_PQ4:
+			return (params->pq_m == 0 || params->dim % params->pq_m == 0) &&
+				params->pq_nbits >= ANN_MIN_PQ_NBITS && params->pq_nbits <= ANN_MAX_PQ_NBITS &&
+				(params->type != ANN_HNSW_PRQ ||
+				 (params->nrq >= ANN_MIN_NRQ && params->nrq <= ANN_MAX_NRQ)) &&
+				AnnRowCodec(params) != NULL;
+		case ANN_QUANT_RABITQ:
+			return AnnRowCodec(params) != NULL;
+		case ANN_QUANT_F32:
+			break;
+	}
+	return false;
+}
+
+/* See index_internal.h. */
+bool
+AnnParamsValid(const AnnParams *params, uint32_t n)
+{
+	bool		coded = Sq8Supports(params->metric);
+
 	return params->dim >= 1 && params->dim <= ANN_MAX_DIM && n <= ANN_MAX_ROWS &&
 		params->metric >= ANN_L2 && params->metric <= ANN_L1 &&
-		(params->elem == ANN_F32 || params->elem == ANN_F16) &&
-		(params->type != ANN_HNSW || (params->m >= ANN_MIN_M && params->m <= ANN_MAX_M)) &&
-		(params->type != ANN_IVF_FLAT ||
-		 (params->nlist >= ANN_MIN_NLIST && params->nlist <= ANN_MAX_NLIST));
+		params->elem >= ANN_F32 && params->elem <= ANN_I8 &&
+		structure_valid(params) && refine_valid(params->refine_type) && codes_valid(params) &&
+		/* without codes, walks and lists read raw vectors */
+		(coded || (AnnCodesOf(params) == ANN_QUANT_NONE && AnnKeepsRaw(params)));
 }
 
 void
@@ -251,13 +359,16 @@ AnnBuild(const AnnParams *params, const void *raw, uint32_t n, int nthreads, con
 	AnnStatus	status;
 
 	memset(built, 0, sizeof(*built));
-	if (!params_valid(params, n))
+	if (!AnnParamsValid(params, n))
 		return ANN_CORRUPT;
+	nthreads = AnnMax(nthreads, 1);
 	status = add_mean(params, raw, n, env, built);
-	if (status == ANN_OK && params->type == ANN_HNSW)
-		status = AnnHnswBuild(params, raw, n, AnnMax(nthreads, 1), env, built);
-	else if (status == ANN_OK && params->type == ANN_IVF_FLAT)
-		status = AnnIvfBuild(params, raw, n, AnnMax(nthreads, 1), env, built);
+	if (status == ANN_OK && AnnTypeStructure(params->type) == ANN_GRAPH)
+		status = AnnHnswBuild(params, raw, n, nthreads, env, built);
+	else if (status == ANN_OK && AnnTypeStructure(params->type) == ANN_LISTS)
+		status = AnnIvfBuild(params, raw, n, nthreads, env, built);
+	if (status == ANN_OK)
+		status = AnnCodeRows(params, raw, n, nthreads, env, built);
 	if (status != ANN_OK)
 		AnnBuiltFree(built, env);
 	return status;
@@ -285,9 +396,9 @@ AnnFindSection(const AnnSection *sections, int n, uint32_t id)
 	return NULL;
 }
 
-/* The data of a section of exactly so many bytes, else NULL. */
-static const void *
-sized_section(const AnnSection *sections, int n, uint32_t id, uint64_t bytes)
+/* See index_internal.h. */
+const void *
+AnnSizedSection(const AnnSection *sections, int n, uint32_t id, uint64_t bytes)
 {
 	const AnnSection *section = AnnFindSection(sections, n, id);
 
@@ -308,7 +419,7 @@ open_ivf(AnnSegment *segment, const AnnSection *sections, int nsections)
 		return false;
 	segment->lists = lists->data;
 	segment->nlist = (uint32_t) nlist;
-	segment->centroids = sized_section(sections, nsections, ANN_SEC_CENTROIDS,
+	segment->centroids = AnnSizedSection(sections, nsections, ANN_SEC_CENTROIDS,
 									   nlist * segment->params.dim * sizeof(float));
 	return segment->centroids != NULL && segment->lists[0] == 0 &&
 		segment->lists[nlist] == segment->n;
@@ -327,7 +438,7 @@ open_hnsw(AnnSegment *segment, const AnnSection *sections, int nsections)
 		upper->bytes != HnswUpperBytes(header))
 		return false;
 	segment->upper = header;
-	segment->links = sized_section(sections, nsections, ANN_SEC_LINKS,
+	segment->links = AnnSizedSection(sections, nsections, ANN_SEC_LINKS,
 								   (uint64_t) header->count[0] * HnswWidth(header->degree) *
 								   sizeof(uint32_t));
 	return segment->links != NULL;
@@ -341,29 +452,29 @@ AnnStatus
 AnnOpen(const AnnParams *params, uint32_t n, const AnnSection *sections, int nsections,
 		AnnSegment *segment)
 {
-	bool		valid;
+	AnnStructure structure = AnnTypeStructure(params->type);
+	bool		valid = true;
 
 	memset(segment, 0, sizeof(*segment));
-	if (!params_valid(params, n))
+	if (!AnnParamsValid(params, n))
 		return ANN_CORRUPT;
 	segment->params = *params;
 	segment->n = n;
-	segment->raw = sized_section(sections, nsections, ANN_SEC_RAW, AnnRowBytes(params) * n);
-	valid = segment->raw != NULL;
+	if (AnnKeepsRaw(params))
+	{
+		segment->raw = AnnSizedSection(sections, nsections, ANN_SEC_RAW,
+									   AnnRowBytes(params) * n);
+		valid = segment->raw != NULL;
+	}
 	if (valid && Sq8Supports(params->metric))
 	{
-		segment->code_stride = Sq8Stride(params->dim);
-		segment->mean = sized_section(sections, nsections, ANN_SEC_MEAN,
-									  sizeof(float) * params->dim);
-		segment->codes = sized_section(sections, nsections, ANN_SEC_CODES,
-									   (uint64_t) segment->code_stride * n);
-		segment->code_meta = sized_section(sections, nsections, ANN_SEC_CODE_META,
-										   sizeof(Sq8Meta) * (uint64_t) n);
-		valid = segment->mean != NULL && segment->codes != NULL && segment->code_meta != NULL;
+		segment->mean = AnnSizedSection(sections, nsections, ANN_SEC_MEAN,
+										sizeof(float) * params->dim);
+		valid = segment->mean != NULL && AnnCodeOpen(sections, nsections, segment);
 	}
-	if (valid && params->type == ANN_IVF_FLAT)
+	if (valid && structure == ANN_LISTS)
 		valid = open_ivf(segment, sections, nsections);
-	else if (valid && params->type == ANN_HNSW)
+	else if (valid && structure == ANN_GRAPH)
 		valid = open_hnsw(segment, sections, nsections);
 	return valid ? ANN_OK : ANN_CORRUPT;
 }

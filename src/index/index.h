@@ -173,7 +173,7 @@ typedef enum AnnSectionId
 	ANN_SEC_MODEL = 6,			/* D Q  what a quantizer learnt: codebooks, a rotation (codec.h) */
 	ANN_SEC_REFINE = 7,			/* D Q  n x refine stride bytes, then n x Sq8Meta */
 	ANN_SEC_HASHES = 8,			/* D Q  MINHASH_LSH: bands of sorted (hash, row) */
-	ANN_SEC_PACKED = 9,			/* D    codes and their meta, of a segment without RAW */
+	ANN_SEC_PACKED = 9,			/* D    n x Sq8Meta, then codes: those that do not come from RAW */
 	ANN_SEC_CODES = 16,			/*   Q  n x code stride bytes (sq8.h) */
 	ANN_SEC_CODE_META = 17,		/*   Q  n x Sq8Meta */
 	ANN_SEC_LINKS = 18,			/*   Q  HNSW: layer 0, a row of uint32 a node (hnsw.h) */
@@ -254,8 +254,13 @@ typedef struct AnnSegment
 	const void *raw;
 	const float *mean;
 	const uint8_t *codes;
-	size_t		code_stride;
+	size_t		code_stride;	/* of SQ8 */
 	const Sq8Meta *code_meta;
+	const struct AnnCodec *codec;	/* of codes other than SQ8 (codec.h) */
+	const void *model;
+	const struct AnnCodec *refine_codec;	/* NULL: nothing to refine with */
+	const uint8_t *refine_codes;
+	const Sq8Meta *refine_meta;
 	const float *centroids;
 	const uint32_t *lists;
 	uint32_t	nlist;
@@ -315,6 +320,7 @@ typedef struct AnnSearchParams
 typedef struct AnnSearchStats
 {
 	uint64_t	code_distances; /* compared by code */
+	uint64_t	refine_distances;	/* compared again by the codes of ANN_SEC_REFINE */
 	uint64_t	exact_distances;	/* compared by raw vector */
 	uint64_t	hops;			/* graph nodes or lists expanded */
 	uint64_t	excluded;		/* rows met and left out by the mask */

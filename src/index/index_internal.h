@@ -27,7 +27,19 @@
 static inline size_t
 AnnRowBytes(const AnnParams *params)
 {
-	return (size_t) params->dim * (params->elem == ANN_F16 ? 2 : 4);
+	switch (params->elem)
+	{
+		case ANN_F32:
+			return (size_t) params->dim * 4;
+		case ANN_F16:
+		case ANN_BF16:
+			return (size_t) params->dim * 2;
+		case ANN_I8:
+			return params->dim;
+		case ANN_BIT:
+			return ((size_t) params->dim + 7) / 8;
+	}
+	return 0;
 }
 
 static inline const void *
@@ -163,6 +175,12 @@ extern AnnStatus AnnParallel(const AnnEnv *env, int nthreads, uint32_t first, ui
 /* ---- codes (sq8.c) ---- */
 
 /*
+ * Read a row into x, normalised under COSINE and padded with zeros to len floats, a multiple
+ * of 4; x is aligned to 16 bytes.  False: a vector that bounds cannot be given for.
+ */
+extern bool AnnLoadRow(const AnnParams *params, const void *row, float *x, size_t len);
+
+/*
  * A query as codes.  What walks and scans rank by is
  *		estimate(x) = add * norm2_x + scale_x * coef * (dot - offset)
  * which is |x^ - q^|^2 - |q^|^2 under L2 and COSINE, -(x^ . q^) under IP.
@@ -200,6 +218,16 @@ extern void AnnSq8Bounds(const Sq8Query *query, const Sq8Meta *meta, const uint3
 
 /* ---- the exact scan inside a search (scan.c) ---- */
 
+struct AnnCoded;				/* codec.h */
+
+/* The smallest of the keys put in comes out first. */
+typedef struct AnnHeap
+{
+	uint64_t   *keys;
+	size_t		capacity;
+	size_t		n;
+} AnnHeap;
+
 struct AnnScan
 {
 	const AnnEnv *env;			/* cancellation */
@@ -207,9 +235,15 @@ struct AnnScan
 	AnnParams	params;
 	Sq8Query	query;
 	const void *query_raw;
+	const struct AnnCoded *coded;	/* codes other than SQ8, or NULL */
+	const struct AnnCoded *refine;	/* a second look at rows before the exact one, or NULL */
 	AnnExactDistance exact;		/* NULL: from raw */
 	void	   *exact_ctx;
 	const void *raw;			/* rows of the segment, where exact is NULL */
+
+	/* rows that an answer of max rows looks at: the larger of the two; both 0: as many as bounds say */
+	float		window_share;	/* of max */
+	uint32_t	window_rows;
 
 	/* keys (bound, row): [head, sorted) in order, [sorted, used) in none */
 	uint64_t   *keys;
@@ -217,20 +251,31 @@ struct AnnScan
 	size_t		head;
 	size_t		sorted;
 	size_t		used;
-	size_t		consumed;		/* keys compared exactly so far */
+	size_t		consumed;		/* keys taken so far */
 
-	/* compared exactly, not yet returned: a heap of keys (distance, row) */
-	uint64_t   *heap;
-	size_t		heap_capacity;
-	size_t		nheap;
+	AnnHeap		refined;		/* (bound from refine codes, row) */
+	AnnHeap		exactly;		/* compared exactly, not yet returned: (distance, row) */
 
 	AnnSearchStats stats;
 };
 
 extern void AnnScanReset(AnnScan *scan);
+/* Whether no row is left to return. */
+static inline bool
+AnnScanEmpty(const AnnScan *scan)
+{
+	return scan->head == scan->used && scan->refined.n == 0 && scan->exactly.n == 0;
+}
+
 /* Add rows given by number with the estimates already known. */
 extern AnnStatus AnnScanAddEstimates(AnnScan *scan, const Sq8Meta *meta, const uint32_t *rows,
 									 const float *estimates, uint32_t n);
+/* Add rows first .. first + n - 1 of scan->coded, which have one centre (AnnCodedBase). */
+extern AnnStatus AnnScanAddCoded(AnnScan *scan, float base, uint32_t first, uint32_t n,
+								 const uint64_t *excluded);
+/* Add rows given by number, by whatever codes there are; meta as AnnScanAddCodes, of row 0. */
+extern AnnStatus AnnScanAddRows(AnnScan *scan, const uint8_t *codes, size_t code_stride,
+								const Sq8Meta *meta, float base, const uint32_t *rows, uint32_t n);
 /* Add rows given by number with their exact distances as bounds (metrics without codes). */
 extern AnnStatus AnnScanAddExact(AnnScan *scan, const uint32_t *rows, const float *distances,
 								 uint32_t n);
@@ -286,7 +331,7 @@ struct AnnScratch
 	AnnScan		scan;
 	AnnWalk		walk;
 
-	/* the query: raw, then its codes */
+	/* the query: raw, its codes, and what codecs made of it */
 	void	   *query;
 	size_t		query_capacity;
 
@@ -299,6 +344,9 @@ struct AnnScratch
 
 /* Hand all rows that were not handed over yet to the ranking. */
 extern AnnStatus AnnGiveAll(AnnSearch *search, const uint64_t *except);
+/* Hand rows first .. first + n - 1, of one list if there are lists, to the ranking. */
+extern AnnStatus AnnGiveRange(AnnSearch *search, uint32_t list, uint32_t first, uint32_t n,
+							  const uint64_t *except);
 
 /* ---- one file each ---- */
 
@@ -315,5 +363,10 @@ extern void AnnBuiltAdd(AnnBuilt *built, uint32_t id, void *data, uint64_t bytes
 
 /* A section by id, or NULL. */
 extern const AnnSection *AnnFindSection(const AnnSection *sections, int n, uint32_t id);
+/* The data of a section of exactly so many bytes, else NULL. */
+extern const void *AnnSizedSection(const AnnSection *sections, int n, uint32_t id,
+								   uint64_t bytes);
+/* Whether the parameters are in range and go together. */
+extern bool AnnParamsValid(const AnnParams *params, uint32_t n);
 
 #endif							/* MILVUS_INDEX_INTERNAL_H */

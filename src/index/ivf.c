@@ -165,13 +165,7 @@ AnnIvfGive(AnnSearch *search)
 		uint32_t	first = segment->lists[list];
 		uint32_t	n = segment->lists[list + 1] - first;
 
-		if (segment->codes != NULL)
-			status = AnnScanAddCodes(scan, segment->codes + first * segment->code_stride,
-									 segment->code_stride, segment->code_meta + first, first, n,
-									 search->params.excluded);
-		else
-			status = AnnScanAddRaw(scan, AnnRow(&segment->params, segment->raw, first), first,
-								   n, search->params.excluded);
+		status = AnnGiveRange(search, list, first, n, search->params.excluded);
 		search->given += n;
 		scan->stats.hops++;
 	}

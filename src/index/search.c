@@ -3,12 +3,12 @@
  *		A search: rows handed over in batches by the index type, ranked and
  *		returned by the exact scan.
  *
- * FLAT hands over everything at once.  IVF_FLAT (ivf.c) and HNSW (hnsw_search.c)
+ * FLAT hands over everything at once.  Lists (ivf.c) and graphs (hnsw_search.c)
  * hand over what they find first, more when the caller goes on, and at last
  * every row that is left, so that a search always ends with each row that is not
- * excluded returned once.
+ * excluded returned once.  Where the caller names the rows, these are all there are.
  */
-#include "index/index_internal.h"
+#include "index/codec.h"
 
 /* ---- scratch memory ---- */
 
@@ -38,7 +38,8 @@ AnnScratchFree(AnnScratch *scratch)
 		return;
 	env = *scratch->env;
 	AnnFree(&env, scratch->scan.keys);
-	AnnFree(&env, scratch->scan.heap);
+	AnnFree(&env, scratch->scan.refined.keys);
+	AnnFree(&env, scratch->scan.exactly.keys);
 	AnnFree(&env, scratch->walk.map);
 	AnnFree(&env, scratch->walk.seen);
 	AnnFree(&env, scratch->walk.estimates);
@@ -87,17 +88,106 @@ clear_marks(AnnWalk *walk)
 	walk->nseen = 0;
 }
 
+/* What a query needs besides its raw copy: SQ8 codes, or what codecs make of it. */
+typedef struct QueryRoom
+{
+	size_t		raw;			/* bytes of each, rounded up to 64 */
+	size_t		codes;
+	size_t		floats;
+	size_t		coded;
+	size_t		refine;
+} QueryRoom;
+
+static AnnCodes
+row_codes(const AnnSegment *segment)
+{
+	return (AnnCodes) {
+		.params = &segment->params, .codec = segment->codec, .model = segment->model,
+		.codes = segment->codes, .meta = segment->code_meta, .n = segment->n,
+	};
+}
+
+static AnnCodes
+refine_codes(const AnnSegment *segment)
+{
+	return (AnnCodes) {
+		.params = &segment->params, .codec = segment->refine_codec,
+		.codes = segment->refine_codes, .meta = segment->refine_meta, .n = segment->n,
+	};
+}
+
+#define CODED_BYTES AnnRoundUp(sizeof(AnnCoded), ANN_ALIGN)
+
+static QueryRoom
+query_room(const AnnSegment *segment)
+{
+	QueryRoom	room = {.raw = AnnRoundUp(AnnRowBytes(&segment->params), ANN_ALIGN)};
+
+	if (segment->codes != NULL && segment->codec == NULL)
+		room.codes = segment->code_stride;
+	if (segment->codec != NULL)
+	{
+		AnnCodes	codes = row_codes(segment);
+
+		room.coded = CODED_BYTES + AnnCodedBytes(&codes);
+	}
+	if (segment->refine_codec != NULL)
+	{
+		AnnCodes	codes = refine_codes(segment);
+
+		room.refine = CODED_BYTES + AnnCodedBytes(&codes);
+	}
+	if (room.coded > 0 || room.refine > 0)
+		room.floats = AnnRoundUp(sizeof(float) * segment->params.dim, ANN_ALIGN);
+	return room;
+}
+
+/* Make the query ready for codes, in the memory at `at`; room says how it is divided. */
+static void
+prepare_query(const AnnSegment *segment, const void *query, uint32_t query_bits,
+			  const QueryRoom *room, char *at, AnnScan *scan)
+{
+	const AnnParams *ann = &segment->params;
+	float	   *floats = (float *) (at + room->codes);
+	bool		bounded = true;
+
+	scan->coded = NULL;
+	scan->refine = NULL;
+	if (room->codes > 0)
+		AnnSq8Query(ann, segment->mean, query, (int8_t *) at, &scan->query);
+	at += room->codes + room->floats;
+	if (room->floats > 0)
+		bounded = AnnCodedQuery(ann, query, segment->mean, floats);
+	if (room->coded > 0)
+	{
+		AnnCoded   *coded = (AnnCoded *) at;
+
+		coded->codes = row_codes(segment);
+		AnnCodedBegin(coded, floats, segment->mean, bounded, query_bits, at + CODED_BYTES);
+		scan->coded = coded;
+	}
+	at += room->coded;
+	if (room->refine > 0)
+	{
+		AnnCoded   *coded = (AnnCoded *) at;
+
+		coded->codes = refine_codes(segment);
+		AnnCodedBegin(coded, floats, segment->mean, bounded, 0, at + CODED_BYTES);
+		scan->refine = coded;
+	}
+}
+
 AnnSearch *
 AnnSearchBegin(const AnnSegment *segment, const void *query, const AnnSearchParams *params,
 			   AnnScratch *scratch, const AnnEnv *env)
 {
 	const AnnParams *ann = &segment->params;
-	size_t		row_bytes = AnnRoundUp(AnnRowBytes(ann), ANN_ALIGN);
+	QueryRoom	room = query_room(segment);
 	AnnSearch  *search = &scratch->search;
 	AnnScan    *scan = &scratch->scan;
 
 	if (!AnnGrow(scratch->env, &scratch->query, &scratch->query_capacity, 0,
-				 row_bytes + Sq8Stride(ann->dim), 1))
+				 room.raw + room.codes + room.floats + room.coded + room.refine, 1))
 		return NULL;
 
 	/* of a search that an error left open */
@@ -117,34 +207,123 @@ AnnSearchBegin(const AnnSegment *segment, const void *query, const AnnSearchPara
 	scan->env = env;
 	scan->params = *ann;
 	scan->query_raw = scratch->query;
-	scan->exact = NULL;
+	scan->exact = segment->raw == NULL ? params->exact : NULL;
+	scan->exact_ctx = params->exact_ctx;
 	scan->raw = segment->raw;
-	if (segment->codes != NULL)
-		AnnSq8Query(ann, segment->mean, query, (int8_t *) scratch->query + row_bytes,
-					&scan->query);
+	prepare_query(segment, query, params->rbq_query_bits, &room,
+				  (char *) scratch->query + room.raw, scan);
+	scan->window_share = 0;
+	scan->window_rows = 0;
+	if (segment->codec != NULL && !segment->codec->rigorous)
+	{
+		scan->window_share = params->refine_k > 0 ? params->refine_k : 0;
+		scan->window_rows = params->reorder_k;
+	}
 	AnnScanReset(scan);
 	return search;
 }
 
-/* Hand all rows to the ranking but those in `except` (NULL: none). */
+/* ---- handing over rows ---- */
+
+/* What the estimates of a list's rows need: 0 where codes have no use for it. */
+static float
+base_of(const AnnSearch *search, uint32_t list)
+{
+	const AnnSegment *segment = search->segment;
+	const AnnCoded *coded = search->scratch->scan.coded;
+
+	if (coded == NULL)
+		return 0;
+	if (segment->lists == NULL)
+		return coded->base;
+	return AnnCodedBase(coded, segment->centroids + (size_t) list * segment->params.dim);
+}
+
+/* See index_internal.h. */
 AnnStatus
-AnnGiveAll(AnnSearch *search, const uint64_t *except)
+AnnGiveRange(AnnSearch *search, uint32_t list, uint32_t first, uint32_t n, const uint64_t *except)
 {
 	const AnnSegment *segment = search->segment;
 	AnnScan    *scan = &search->scratch->scan;
 
+	if (n == 0)
+		return ANN_OK;
+	if (scan->coded != NULL)
+		return AnnScanAddCoded(scan, base_of(search, list), first, n, except);
+	if (segment->codes != NULL)
+		return AnnScanAddCodes(scan, segment->codes + first * segment->code_stride,
+							   segment->code_stride, segment->code_meta + first, first, n,
+							   except);
+	return AnnScanAddRaw(scan, AnnRow(&segment->params, segment->raw, first), first, n, except);
+}
+
+/* Hand all rows to the ranking but those in `except` (NULL: none).  Not for lists. */
+AnnStatus
+AnnGiveAll(AnnSearch *search, const uint64_t *except)
+{
 	search->exhausted = true;
-	scan->stats.exhaustive = true;
-	if (segment->codes == NULL)
-		return AnnScanAddRaw(scan, segment->raw, 0, segment->n, except);
-	return AnnScanAddCodes(scan, segment->codes, segment->code_stride, segment->code_meta, 0,
-						   segment->n, except);
+	search->scratch->scan.stats.exhaustive = true;
+	return AnnGiveRange(search, 0, 0, search->segment->n, except);
+}
+
+/* Rows compared by number at a time. */
+#define NAMED_BLOCK 256
+
+/* Hand over the rows that the caller named, but excluded ones. */
+static AnnStatus
+give_named(AnnSearch *search)
+{
+	const AnnSegment *segment = search->segment;
+	const AnnSearchParams *params = &search->params;
+	AnnScan    *scan = &search->scratch->scan;
+	/* codes of lists are relative to their centroids: rows ascend, and so do their lists */
+	bool		by_list = scan->coded != NULL && segment->lists != NULL;
+	uint32_t	list = 0;
+	uint32_t	at = 0;
+
+	search->exhausted = true;
+	while (at < params->nrows)
+	{
+		uint32_t	rows[NAMED_BLOCK];
+		uint32_t	end = segment->n;
+		uint32_t	n = 0;
+		AnnStatus	status;
+
+		if (params->rows[at] >= segment->n)
+			return ANN_CORRUPT;
+		if (by_list)
+		{
+			while (segment->lists[list + 1] <= params->rows[at])
+				list++;
+			end = segment->lists[list + 1];
+		}
+		for (; at < params->nrows && n < NAMED_BLOCK && params->rows[at] < end; at++)
+		{
+			rows[n] = params->rows[at];
+			if (params->excluded != NULL && AnnMapGet(params->excluded, rows[n]))
+				scan->stats.excluded++;
+			else
+				n++;
+		}
+		if (n == 0)
+			continue;
+		if (AnnCancelled(search->env))
+			return ANN_CANCELLED;
+		status = AnnScanAddRows(scan, segment->codes, segment->code_stride, segment->code_meta,
+								base_of(search, list), rows, n);
+		if (status != ANN_OK)
+			return status;
+		search->given += n;
+	}
+	return ANN_OK;
 }
 
 /* Hand more rows to the ranking. */
 static AnnStatus
 give(AnnSearch *search)
 {
+	if (search->params.rows != NULL)
+		return give_named(search);
 	switch (AnnTypeStructure(search->segment->params.type))
 	{
 		case ANN_ALL_ROWS:
@@ -171,9 +350,9 @@ wants_more(const AnnSearch *search)
 
 	if (search->exhausted)
 		return false;
-	if (scan->head == scan->used && scan->nheap == 0)
+	if (AnnScanEmpty(scan))
 		return true;
-	return search->segment->params.type == ANN_IVF_FLAT &&
+	return AnnTypeStructure(search->segment->params.type) == ANN_LISTS &&
 		(uint64_t) search->returned * 4 >= search->given;
 }
 
@@ -184,6 +363,9 @@ AnnSearchNext(AnnSearch *search, AnnHit *hits, int max, int *nhits)
 	AnnStatus	status;
 
 	*nhits = 0;
+	/* without raw vectors, the caller has them */
+	if (scan->raw == NULL && scan->exact == NULL)
+		return ANN_IO;
 	for (;;)
 	{
 		while (wants_more(search))

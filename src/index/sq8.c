@@ -38,7 +38,7 @@ Sq8Stride(uint32_t dim)
 bool
 Sq8Supports(AnnMetric metric)
 {
-	return metric != ANN_L1;
+	return metric == ANN_L2 || metric == ANN_IP || metric == ANN_COSINE;
 }
 
 /* What coding a vector gives, besides the codes. */
@@ -105,12 +105,9 @@ largest(const float *x, size_t len)
 	return result;
 }
 
-/*
- * Read a row into x, len floats (the dimension padded with zeros), normalised
- * under COSINE.  Returns false for a vector that bounds cannot be given for.
- */
-static bool
-load_row(const AnnParams *params, const void *row, float *x, size_t len)
+/* See index_internal.h. */
+bool
+AnnLoadRow(const AnnParams *params, const void *row, float *x, size_t len)
 {
 	uint32_t	dim = params->dim;
 	double		norm2;
@@ -217,7 +214,7 @@ Sq8Mean(const AnnParams *params, const void *raw, uint32_t n, float *mean)
 	{
 		uint32_t	row = (uint32_t) ((uint64_t) i * n / sample);
 
-		load_row(params, AnnRow(params, raw, row), x, len);
+		AnnLoadRow(params, AnnRow(params, raw, row), x, len);
 		for (uint32_t d = 0; d < dim; d++)
 			block[d] += x[d];
 		/* float sums of a few rows, double sums of those */
@@ -250,7 +247,7 @@ Sq8Encode(const AnnParams *params, const float *mean, const void *raw, uint32_t 
 	for (uint32_t i = 0; i < n; i++)
 	{
 		uint8_t    *code = codes + i * len;
-		bool		bounded = load_row(params, AnnRow(params, raw, i), x, len);
+		bool		bounded = AnnLoadRow(params, AnnRow(params, raw, i), x, len);
 		Coded		coded;
 
 		if (mean != NULL)
@@ -280,7 +277,7 @@ AnnSq8Query(const AnnParams *params, const float *mean, const void *query, int8_
 	double		mean_norm2 = 0;
 
 	memset(out, 0, sizeof(*out));
-	out->boundless = !load_row(params, query, x, len);
+	out->boundless = !AnnLoadRow(params, query, x, len);
 	if (mean != NULL && params->metric == ANN_IP)
 	{
 		/* x.q = x'.q + mean.q: the query stays as it is */

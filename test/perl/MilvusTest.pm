@@ -130,11 +130,22 @@ sub _make_generator
 	return;
 }
 
+# _value($type, $id, $dim): the SQL expression of a row's vector as a value of $type.
+sub _value
+{
+	my ($type, $id, $dim) = @_;
+	my $floats = "row_vector($id, $dim)";
+	return "binary_quantize($floats\::vector)::bit($dim)" if $type eq 'bit';
+	return "(SELECT '[' || string_agg(round(x * 60)::text, ',' ORDER BY n) || ']' FROM unnest($floats) WITH ORDINALITY u (x, n))::int8vec"
+	  if $type eq 'int8vec';
+	return "$floats\::$type";
+}
+
 # load_clustered($node, %options): makes the table "items" (id, grp, embedding) of
 # made-up vectors in clusters.  A row's vector is a function of its id (the SQL
 # function row_vector), so that a test can say what a row must hold.  Options:
-# table => another name; rows (2000), dim (32), type => halfvec; persistence;
-# dbname.
+# table => another name; rows (2000), dim (32), type => halfvec, bfloat16vec, int8vec
+# or bit; persistence; dbname.
 sub load_clustered
 {
 	my ($node, %options) = @_;
@@ -164,7 +175,7 @@ sub insert_clustered
 	my $last = $first + ($options{rows} // 2000) - 1;
 
 	$node->safe_psql($options{dbname} // 'postgres', qq{
-		INSERT INTO $table SELECT id, id % 10, row_vector(id, $dim)::$type
+		INSERT INTO $table SELECT id, id % 10, ${\ _value($type, 'id', $dim)}
 			FROM generate_series($first, $last) id;
 	});
 	return;
@@ -183,7 +194,7 @@ sub load_clustered_queries
 
 	_make_generator($node, $options{dbname});
 	$node->safe_psql($options{dbname} // 'postgres', qq{
-		CREATE TABLE $table AS SELECT id, row_vector(id + 50000000, $dim)::$type($dim)
+		CREATE TABLE $table AS SELECT id, ${\ _value($type, 'id + 50000000', $dim)}::$type($dim)
 			AS embedding FROM generate_series(1, $rows) id;
 		ANALYZE $table;
 	});
@@ -316,17 +327,18 @@ sub same_as_exact
 # same_rows($node, %options): '' when a scan of the whole index gives every row of
 # the table once and no other, otherwise the two counts and sums.  (The scan may
 # give rows late, milvus.iterative_order = relaxed: none is dropped for its order.)
-# Options: table ('items'), operator ('<->'), where, dbname.
+# Options: table ('items'), operator ('<->'), queries, where, dbname.
 sub same_rows
 {
 	my ($node, %options) = @_;
 	my $table = $options{table} // 'items';
 	my $operator = $options{operator} // '<->';
+	my $queries = $options{queries} // 'queries';
 	my $where = defined $options{where} ? "WHERE $options{where}" : '';
 	my $dbname = $options{dbname} // 'postgres';
 	my $settings = "$INDEXED SET milvus.iterative_order = relaxed;";
 	my $rows = qq{SELECT t.id FROM $table t $where
-		ORDER BY t.embedding $operator (SELECT embedding FROM queries WHERE id = 1)};
+		ORDER BY t.embedding $operator (SELECT embedding FROM $queries WHERE id = 1)};
 	my $figures = 'count(*), count(DISTINCT id), sum(id::bigint), sum(id::bigint * id)';
 
 	croak "the plan of the whole scan uses no index"
