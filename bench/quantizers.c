@@ -29,9 +29,9 @@ static const uint32_t windows[] = {10, 20, 40, 100};
 
 typedef struct Matrix
 {
-	uint32_t rows;
-	uint32_t columns;
-	float *data;
+	uint32_t	rows;
+	uint32_t	columns;
+	float	   *data;
 } Matrix;
 
 static void __attribute__((noreturn)) die(const char *message, const char *detail)
@@ -43,7 +43,7 @@ static void __attribute__((noreturn)) die(const char *message, const char *detai
 static void *
 allocate(size_t bytes)
 {
-	void *p = aligned_alloc(64, AnnRoundUp(bytes + 1, 64));
+	void	   *p = aligned_alloc(64, AnnRoundUp(bytes + 1, 64));
 
 	if (p == NULL)
 		die("out of memory", "allocate");
@@ -63,16 +63,16 @@ now(void)
 static Matrix
 read_npy(const char *dir, const char *name, size_t most)
 {
-	char path[4096];
-	char header[4096] = {0};
-	uint8_t magic[10];
-	size_t header_bytes;
-	size_t rows;
-	size_t columns;
+	char		path[4096];
+	char		header[4096] = {0};
+	uint8_t		magic[10];
+	size_t		header_bytes;
+	size_t		rows;
+	size_t		columns;
 	const char *at;
-	Matrix out;
-	FILE *file;
-	bool half;
+	Matrix		out;
+	FILE	   *file;
+	bool		half;
 
 	snprintf(path, sizeof(path), "%s/%s.npy", dir, name);
 	file = fopen(path, "rb");
@@ -90,7 +90,7 @@ read_npy(const char *dir, const char *name, size_t most)
 	out = (Matrix){(uint32_t) rows, (uint32_t) columns, allocate(rows * columns * 4)};
 	if (half)
 	{
-		uint16_t *halves = allocate(rows * columns * 2);
+		uint16_t   *halves = allocate(rows * columns * 2);
 
 		if (fread(halves, 2, rows * columns, file) != rows * columns)
 			die("cannot read", path);
@@ -122,34 +122,34 @@ exact_nearest(const AnnParams *params, const Matrix *base, const float *query, u
 int
 main(int argc, char **argv)
 {
-	AnnParams params = {.type = ANN_HNSW_PQ, .metric = ANN_COSINE, .elem = ANN_F32, .seed = 7};
+	AnnParams	params = {.type = ANN_HNSW_PQ, .metric = ANN_COSINE, .elem = ANN_F32, .seed = 7};
 	const AnnCodec *codec = &AnnCodecPq;
 	const AnnEnv *env = &AnnMallocEnv;
-	uint32_t nlist = 0;
-	size_t most = SIZE_MAX;
-	size_t most_queries = 200;
-	int threads = 2;
-	Matrix base;
-	Matrix queries;
+	uint32_t	nlist = 0;
+	size_t		most = SIZE_MAX;
+	size_t		most_queries = 200;
+	int			threads = 2;
+	Matrix		base;
+	Matrix		queries;
 	AnnCodecInput input;
-	float *mean;
-	uint32_t *list_of = NULL;
-	void *model;
-	uint64_t model_bytes;
-	double start = now();
-	double trained;
-	double coded;
-	double prepare_time = 0;
-	double scan_time = 0;
-	double error = 0;
-	uint64_t found[WINDOWS] = {0};
+	float	   *mean;
+	uint32_t   *list_of = NULL;
+	void	   *model;
+	uint64_t	model_bytes;
+	double		start = now();
+	double		trained;
+	double		coded;
+	double		prepare_time = 0;
+	double		scan_time = 0;
+	double		error = 0;
+	uint64_t	found[WINDOWS] = {0};
 
 	if (argc < 2)
 		die("usage", "quantizers DIR [options], see the source");
 	for (int i = 2; i + 1 < argc; i += 2)
 	{
 		const char *value = argv[i + 1];
-		uint32_t number = (uint32_t) atoi(value);
+		uint32_t	number = (uint32_t) atoi(value);
 
 		if (strcmp(argv[i], "--codec") == 0)
 			codec = strcmp(value, "pq4") == 0 ? &AnnCodecPq4 : &AnnCodecPq;
@@ -195,7 +195,7 @@ main(int argc, char **argv)
 							.env = env};
 	if (nlist > 0)
 	{
-		float *centers = allocate((size_t) nlist * params.dim * sizeof(float));
+		float	   *centers = allocate((size_t) nlist * params.dim * sizeof(float));
 
 		list_of = allocate(base.rows * sizeof(uint32_t));
 		if (AnnKmeans(&params, base.data, base.rows, nlist, threads, env, centers) != ANN_OK ||
@@ -213,16 +213,16 @@ main(int argc, char **argv)
 		die("training failed", codec->name);
 	trained = now();
 	{
-		AnnCodes codes = {&params, codec, model, NULL, NULL, base.rows};
-		uint64_t bytes = codec->code_bytes(&params, model, base.rows);
-		uint8_t *code = allocate(bytes);
-		Sq8Meta *meta = allocate(base.rows * sizeof(Sq8Meta));
-		float *scratch = allocate(4 * params.dim * sizeof(float));
-		float *dots = allocate(base.rows * sizeof(float));
-		uint64_t *keys = allocate(base.rows * sizeof(uint64_t));
-		uint64_t *ranked = allocate(base.rows * sizeof(uint64_t));
-		float *bases = allocate(input.ncenters * sizeof(float));
-		float *query = allocate(params.dim * sizeof(float));
+		AnnCodes	codes = {&params, codec, model, NULL, NULL, base.rows};
+		uint64_t	bytes = codec->code_bytes(&params, model, base.rows);
+		uint8_t	   *code = allocate(bytes);
+		Sq8Meta	   *meta = allocate(base.rows * sizeof(Sq8Meta));
+		float	   *scratch = allocate(4 * params.dim * sizeof(float));
+		float	   *dots = allocate(base.rows * sizeof(float));
+		uint64_t   *keys = allocate(base.rows * sizeof(uint64_t));
+		uint64_t   *ranked = allocate(base.rows * sizeof(uint64_t));
+		float	   *bases = allocate(input.ncenters * sizeof(float));
+		float	   *query = allocate(params.dim * sizeof(float));
 
 		codec->encode(&input, model, NULL, 0, base.rows, code, meta, scratch);
 		coded = now();
@@ -236,8 +236,8 @@ main(int argc, char **argv)
 									 .query = query,
 									 .memory = allocate(codec->query_bytes(&params, model))};
 			const float *raw = queries.data + (size_t) q * params.dim;
-			float scale = params.metric == ANN_COSINE ? 1 / sqrtf(dot(raw, raw, params.dim)) : 1;
-			double t;
+			float		scale = params.metric == ANN_COSINE ? 1 / sqrtf(dot(raw, raw, params.dim)) : 1;
+			double		t;
 
 			for (uint32_t d = 0; d < params.dim; d++)
 				query[d] = raw[d] * scale;
@@ -252,14 +252,14 @@ main(int argc, char **argv)
 				bases[c] = dot(query, input.centers + (size_t) c * params.dim, params.dim);
 			for (uint32_t i = 0; i < base.rows; i++)
 			{
-				float product = dots[i] + bases[list_of != NULL ? list_of[i] : 0];
+				float		product = dots[i] + bases[list_of != NULL ? list_of[i] : 0];
 
 				ranked[i] = AnnKey((params.metric == ANN_IP ? 0 : meta[i].norm2) - 2 * product, i);
 			}
 			AnnSortKeys(ranked, AnnSelectKeys(ranked, base.rows, windows[WINDOWS - 1]));
 			for (int w = 0; w < WINDOWS; w++)
 			{
-				uint32_t near = 0;
+				uint32_t	near = 0;
 
 				/* rows as near as the tenth are as good */
 				for (uint32_t r = 0; r < windows[w]; r++)

@@ -43,7 +43,7 @@ table_count(const PqModel *model)
 static size_t
 row_bytes(const PqModel *model)
 {
-	size_t bytes = ((size_t) table_count(model) * model->nbits + 7) / 8;
+	size_t		bytes = ((size_t) table_count(model) * model->nbits + 7) / 8;
 
 	return model->nbits == 8 ? bytes : AnnMax(bytes, WINDOW);
 }
@@ -52,7 +52,7 @@ static bool
 pq_check(const AnnParams *params, const void *bytes_of_model, uint64_t bytes)
 {
 	const PqModel *model = bytes_of_model;
-	PqModel shape;
+	PqModel		shape;
 
 	return bytes >= sizeof(PqModel) && shape_of(params, &shape) && model->magic == PQ_MAGIC &&
 		   model->dim == shape.dim && model->m == shape.m && model->dsub == shape.dsub &&
@@ -63,7 +63,7 @@ pq_check(const AnnParams *params, const void *bytes_of_model, uint64_t bytes)
 static uint64_t
 pq_code_bytes(const AnnParams *params, const void *model, uint32_t n)
 {
-	PqModel shape;
+	PqModel		shape;
 	const PqModel *m = model;
 
 	if (!shape_of(params, &shape) || m->m != shape.m || m->layers != shape.layers)
@@ -74,7 +74,7 @@ pq_code_bytes(const AnnParams *params, const void *model, uint32_t n)
 static AnnStatus
 pq_train(const AnnCodecInput *input, void **model, uint64_t *bytes)
 {
-	PqModel shape;
+	PqModel		shape;
 
 	if (!shape_of(input->params, &shape))
 		return ANN_CORRUPT;
@@ -94,8 +94,8 @@ load_window(const uint8_t *bytes)
 static inline uint32_t
 get_field(const uint8_t *code, uint32_t t, uint32_t nbits, size_t last)
 {
-	size_t bit = (size_t) t * nbits;
-	size_t byte = AnnMin(bit / 8, last);
+	size_t		bit = (size_t) t * nbits;
+	size_t		byte = AnnMin(bit / 8, last);
 
 	return load_window(code + byte) >> (bit - byte * 8) & ((1u << nbits) - 1);
 }
@@ -104,8 +104,8 @@ get_field(const uint8_t *code, uint32_t t, uint32_t nbits, size_t last)
 static inline void
 put_field(uint8_t *code, uint32_t t, uint32_t nbits, uint32_t value)
 {
-	size_t bit = (size_t) t * nbits;
-	uint64_t shifted = (uint64_t) value << bit % 8;
+	size_t		bit = (size_t) t * nbits;
+	uint64_t	shifted = (uint64_t) value << bit % 8;
 
 	for (size_t byte = bit / 8; shifted != 0; byte++, shifted >>= 8)
 		code[byte] |= (uint8_t) shifted;
@@ -124,17 +124,17 @@ get_code(const PqModel *model, const uint8_t *code, uint32_t t)
 static void
 decode_row(const PqModel *model, const uint8_t *code, float *out)
 {
-	size_t step = PqCentreStep(model);
+	size_t		step = PqCentreStep(model);
 
 	for (uint32_t j = 0; j < model->m; j++)
 	{
-		uint32_t first = j * model->dsub;
-		uint32_t dims = AnnMin(model->dsub, model->dim - first);
+		uint32_t	first = j * model->dsub;
+		uint32_t	dims = AnnMin(model->dsub, model->dim - first);
 
 		memset(out + first, 0, dims * sizeof(float));
 		for (uint32_t l = 0; l < model->layers; l++)
 		{
-			uint32_t pick = get_code(model, code, j * model->layers + l);
+			uint32_t	pick = get_code(model, code, j * model->layers + l);
 			const float *centre = PqCentre(model, PqTable(model, j, l), pick);
 
 			for (uint32_t d = 0; d < dims; d++)
@@ -145,22 +145,22 @@ decode_row(const PqModel *model, const uint8_t *code, float *out)
 
 /* See codec_pq.h. */
 void
-PqMeta(const AnnCodecInput *input, uint32_t row, const float *residual, const float *decoded,
-	   Sq8Meta *meta)
+PqMeta(const AnnCodecInput *input, uint32_t row, bool bounded, const float *residual,
+	   const float *decoded, Sq8Meta *meta)
 {
-	uint32_t dim = input->params->dim;
+	uint32_t	dim = input->params->dim;
 	const float *centre = input->centers;
-	double norm2 = 0;
-	double error2 = 0;
-	double residual2 = 0;
-	double error;
+	double		norm2 = 0;
+	double		error2 = 0;
+	double		residual2 = 0;
+	double		error;
 
 	if (centre != NULL && input->center_of != NULL)
 		centre += (size_t) input->center_of[row] * dim;
 	for (uint32_t d = 0; d < dim; d++)
 	{
-		double x = (double) decoded[d] + (centre != NULL ? centre[d] : 0);
-		double e = (double) residual[d] - decoded[d];
+		double		x = (double) decoded[d] + (centre != NULL ? centre[d] : 0);
+		double		e = (double) residual[d] - decoded[d];
 
 		norm2 += x * x;
 		error2 += e * e;
@@ -172,7 +172,7 @@ PqMeta(const AnnCodecInput *input, uint32_t row, const float *residual, const fl
 		error += 0x1p-21;
 	meta->scale = 1;
 	meta->norm2 = (float) norm2;
-	meta->error = error < FLT_MAX ? (float) (error * (1 + 0x1p-22)) : INFINITY;
+	meta->error = bounded && error < FLT_MAX ? (float) (error * (1 + 0x1p-22)) : INFINITY;
 	meta->sum = 0;
 }
 
@@ -180,12 +180,12 @@ PqMeta(const AnnCodecInput *input, uint32_t row, const float *residual, const fl
 static void
 code_tile(const PqModel *model, const float *rows, uint32_t n, uint8_t *codes)
 {
-	uint32_t padded = PqPadded(model);
-	uint32_t dsub = model->dsub;
-	uint32_t layers = model->layers;
-	size_t stride = row_bytes(model);
-	float parts[PQ_TILE_FLOATS];
-	uint32_t picks[PQ_TILE * ANN_MAX_NRQ];
+	uint32_t	padded = PqPadded(model);
+	uint32_t	dsub = model->dsub;
+	uint32_t	layers = model->layers;
+	size_t		stride = row_bytes(model);
+	float		parts[PQ_TILE_FLOATS];
+	uint32_t	picks[PQ_TILE * ANN_MAX_NRQ];
 
 	memset(codes, 0, n * stride);
 	for (uint32_t j = 0; j < model->m; j++)
@@ -204,21 +204,23 @@ pq_encode(const AnnCodecInput *input, const void *model, const uint32_t *order, 
 		  uint32_t n, uint8_t *codes, Sq8Meta *meta, float *scratch)
 {
 	const PqModel *pq = model;
-	uint32_t padded = PqPadded(pq);
-	uint32_t tile = AnnMin(PQ_TILE, PQ_TILE_FLOATS / padded);
-	size_t stride = row_bytes(pq);
-	float rows[PQ_TILE_FLOATS];
+	uint32_t	padded = PqPadded(pq);
+	uint32_t	tile = AnnMin(PQ_TILE, PQ_TILE_FLOATS / padded);
+	size_t		stride = row_bytes(pq);
+	float		rows[PQ_TILE_FLOATS];
+	bool		bounded[PQ_TILE];
 
 	for (uint32_t at = first; at < first + n; at += tile)
 	{
-		uint32_t count = AnnMin(tile, first + n - at);
+		uint32_t	count = AnnMin(tile, first + n - at);
 
-		PqLoad(input, pq, order, at, count, rows);
+		PqLoad(input, pq, order, at, count, rows, bounded);
 		code_tile(pq, rows, count, codes + at * stride);
 		for (uint32_t i = at; i < at + count; i++)
 		{
 			decode_row(pq, codes + i * stride, scratch);
-			PqMeta(input, order != NULL ? order[i] : i, rows + (size_t) (i - at) * padded, scratch,
+			PqMeta(input, order != NULL ? order[i] : i, bounded[i - at],
+				   rows + (size_t) (i - at) * padded, scratch,
 				   &meta[i]);
 		}
 	}
@@ -237,7 +239,7 @@ static size_t
 pq_query_bytes(const AnnParams *params, const void *model)
 {
 	const PqModel *pq = model;
-	size_t floats = PqWide(pq) ? PqPadded(pq) : (size_t) table_count(pq) * PqWidth(pq);
+	size_t		floats = PqWide(pq) ? PqPadded(pq) : (size_t) table_count(pq) * PqWidth(pq);
 
 	return AnnRoundUp(floats * sizeof(float), ANN_ALIGN);
 }
@@ -246,8 +248,8 @@ static void
 pq_prepare(AnnCodeQuery *query)
 {
 	const PqModel *model = query->codes->model;
-	uint32_t width = PqWidth(model);
-	float *products = query->memory;
+	uint32_t	width = PqWidth(model);
+	float	   *products = query->memory;
 
 	if (PqWide(model))
 	{
@@ -257,14 +259,14 @@ pq_prepare(AnnCodeQuery *query)
 	}
 	for (uint32_t t = 0; t < table_count(model); t++, products += width)
 	{
-		uint32_t first = t / model->layers * model->dsub;
-		uint32_t dims = AnnMin(model->dsub, model->dim - first);
+		uint32_t	first = t / model->layers * model->dsub;
+		uint32_t	dims = AnnMin(model->dsub, model->dim - first);
 		const float *centres = PqTable(model, t / model->layers, t % model->layers) + width;
 
 		memset(products, 0, width * sizeof(float));
 		for (uint32_t d = 0; d < dims; d++, centres += width)
 		{
-			float q = query->query[first + d];
+			float		q = query->query[first + d];
 
 			for (uint32_t c = 0; c < width; c++)
 				products[c] += q * centres[c];
@@ -277,9 +279,9 @@ static inline float
 narrow_dot(const float *products, uint32_t width, uint32_t tables, uint32_t nbits, size_t last,
 		   const uint8_t *code)
 {
-	float even = 0;
-	float odd = 0;
-	uint32_t t = 0;
+	float		even = 0;
+	float		odd = 0;
+	uint32_t	t = 0;
 
 	for (; t + 2 <= tables; t += 2, products += 2 * (size_t) width)
 	{
@@ -295,7 +297,7 @@ narrow_dot(const float *products, uint32_t width, uint32_t tables, uint32_t nbit
 static float
 wide_dot(const PqModel *model, const float *query, size_t last, const uint8_t *code)
 {
-	float sum = 0;
+	float		sum = 0;
 
 	for (uint32_t t = 0; t < table_count(model); t++)
 	{
@@ -313,8 +315,8 @@ pq_dots(const AnnCodeQuery *query, const uint32_t *rows, uint32_t first, uint32_
 {
 	const PqModel *model = query->codes->model;
 	const uint8_t *codes = query->codes->codes;
-	size_t stride = row_bytes(model);
-	size_t last = stride - WINDOW;
+	size_t		stride = row_bytes(model);
+	size_t		last = stride - WINDOW;
 
 	if (model->nbits == 8)
 	{

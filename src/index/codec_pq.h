@@ -33,20 +33,20 @@
 
 typedef struct PqModel
 {
-	uint32_t magic;
-	uint32_t dim;
-	uint32_t m;
-	uint32_t dsub;
-	uint32_t nbits; /* in effect: at most what was asked for */
-	uint32_t layers;
-	uint32_t reserved[10];
+	uint32_t	magic;
+	uint32_t	dim;
+	uint32_t	m;
+	uint32_t	dsub;
+	uint32_t	nbits;			/* in effect: at most what was asked for */
+	uint32_t	layers;
+	uint32_t	reserved[10];
 
 	/*
 	 * m x layers tables (subspace j's layer l is number j * layers + l): `width` numbers
 	 * |c|^2 / 2, then the centres: dsub x width of a narrow table (element d of centre c at
 	 * d * width + c), 2^nbits x dsub of a wide one.
 	 */
-	float tables[];
+	float		tables[];
 } PqModel;
 
 static inline bool
@@ -133,15 +133,17 @@ extern bool PqShape(const AnnParams *params, uint32_t dsub, PqModel *model);
 extern AnnStatus PqTrain(const AnnCodecInput *input, const PqModel *shape, bool exact, void **model,
 						 uint64_t *bytes);
 
-/* Residuals of rows order[first] .. (order NULL: first ..), each padded to PqPadded(): n of them.
+/*
+ * Residuals of n rows order[first] .. (order NULL: first ..), each padded to PqPadded();
+ * bounded as AnnCodecResidual says.
  */
 extern void PqLoad(const AnnCodecInput *input, const PqModel *model, const uint32_t *order,
-				   uint32_t first, uint32_t n, float *rows);
+				   uint32_t first, uint32_t n, float *rows, bool *bounded);
 
 /* ---- codec_pq.c ---- */
 
 /* Fill in a row's meta: decoded (dim floats) stands for residual, relative to the row's centre. */
-extern void PqMeta(const AnnCodecInput *input, uint32_t row, const float *residual,
+extern void PqMeta(const AnnCodecInput *input, uint32_t row, bool bounded, const float *residual,
 				   const float *decoded, Sq8Meta *meta);
 
 #endif /* MILVUS_CODEC_PQ_H */

@@ -30,10 +30,10 @@
 /* What pq4 keeps of a query; the products in bytes follow, 16 a subspace. */
 typedef struct Pq4Query
 {
-	float step;
-	float offset; /* the sum of the least products */
-	uint32_t reserved[14];
-	uint8_t products[];
+	float		step;
+	float		offset;			/* the sum of the least products */
+	uint32_t	reserved[14];
+	uint8_t		products[];
 } Pq4Query;
 
 static bool
@@ -62,7 +62,7 @@ static bool
 pq4_check(const AnnParams *params, const void *bytes_of_model, uint64_t bytes)
 {
 	const PqModel *model = bytes_of_model;
-	PqModel shape;
+	PqModel		shape;
 
 	return bytes >= sizeof(PqModel) && shape_of(params, &shape) && model->magic == PQ_MAGIC &&
 		   model->dim == shape.dim && model->m == shape.m && model->dsub == shape.dsub &&
@@ -72,7 +72,7 @@ pq4_check(const AnnParams *params, const void *bytes_of_model, uint64_t bytes)
 static uint64_t
 pq4_code_bytes(const AnnParams *params, const void *model, uint32_t n)
 {
-	PqModel shape;
+	PqModel		shape;
 
 	if (!shape_of(params, &shape) || ((const PqModel *) model)->m != shape.m)
 		return 0;
@@ -82,7 +82,7 @@ pq4_code_bytes(const AnnParams *params, const void *model, uint32_t n)
 static AnnStatus
 pq4_train(const AnnCodecInput *input, void **model, uint64_t *bytes)
 {
-	PqModel shape;
+	PqModel		shape;
 
 	if (!shape_of(input->params, &shape))
 		return ANN_CORRUPT;
@@ -95,7 +95,7 @@ static inline uint32_t
 get_code(const PqModel *model, const uint8_t *codes, uint32_t row, uint32_t subspace)
 {
 	const uint8_t *block = codes + row / BLOCK_ROWS * block_bytes(model);
-	uint8_t pair = block[subspace / 2 * BLOCK_ROWS + row % BLOCK_ROWS];
+	uint8_t		pair = block[subspace / 2 * BLOCK_ROWS + row % BLOCK_ROWS];
 
 	return subspace % 2 == 0 ? pair & 15 : pair >> 4;
 }
@@ -105,7 +105,7 @@ decode_row(const PqModel *model, const uint8_t *codes, uint32_t row, float *out)
 {
 	for (uint32_t j = 0; j < model->m; j++)
 	{
-		uint32_t first = j * model->dsub;
+		uint32_t	first = j * model->dsub;
 		const float *centre = PqCentre(model, PqTable(model, j, 0), get_code(model, codes, row, j));
 
 		for (uint32_t d = 0; d < model->dsub && first + d < model->dim; d++)
@@ -117,10 +117,10 @@ decode_row(const PqModel *model, const uint8_t *codes, uint32_t row, float *out)
 static void
 code_rows(const PqModel *model, const float *rows, uint32_t at, uint32_t n, uint8_t *block)
 {
-	uint32_t padded = PqPadded(model);
-	uint32_t dsub = model->dsub;
-	float parts[PQ_TILE_FLOATS];
-	uint32_t picks[PQ_TILE];
+	uint32_t	padded = PqPadded(model);
+	uint32_t	dsub = model->dsub;
+	float		parts[PQ_TILE_FLOATS];
+	uint32_t	picks[PQ_TILE];
 
 	for (uint32_t j = 0; j < model->m; j++)
 	{
@@ -138,25 +138,27 @@ pq4_encode(const AnnCodecInput *input, const void *model, const uint32_t *order,
 		   uint32_t n, uint8_t *codes, Sq8Meta *meta, float *scratch)
 {
 	const PqModel *pq = model;
-	uint32_t padded = PqPadded(pq);
-	uint32_t tile = AnnMin(PQ_TILE, PQ_TILE_FLOATS / padded);
-	float rows[PQ_TILE_FLOATS];
-	uint32_t count;
+	uint32_t	padded = PqPadded(pq);
+	uint32_t	tile = AnnMin(PQ_TILE, PQ_TILE_FLOATS / padded);
+	float		rows[PQ_TILE_FLOATS];
+	bool		bounded[PQ_TILE];
+	uint32_t	count;
 
 	for (uint32_t at = first; at < first + n; at += count)
 	{
-		uint32_t in_block = at % BLOCK_ROWS;
-		uint8_t *block = codes + at / BLOCK_ROWS * block_bytes(pq);
+		uint32_t	in_block = at % BLOCK_ROWS;
+		uint8_t	   *block = codes + at / BLOCK_ROWS * block_bytes(pq);
 
 		if (in_block == 0)
 			memset(block, 0, block_bytes(pq));
 		count = AnnMin(AnnMin(tile, first + n - at), BLOCK_ROWS - in_block);
-		PqLoad(input, pq, order, at, count, rows);
+		PqLoad(input, pq, order, at, count, rows, bounded);
 		code_rows(pq, rows, in_block, count, block);
 		for (uint32_t i = at; i < at + count; i++)
 		{
 			decode_row(pq, codes, i, scratch);
-			PqMeta(input, order != NULL ? order[i] : i, rows + (size_t) (i - at) * padded, scratch,
+			PqMeta(input, order != NULL ? order[i] : i, bounded[i - at],
+				   rows + (size_t) (i - at) * padded, scratch,
 				   &meta[i]);
 		}
 	}
@@ -181,7 +183,7 @@ static void
 multiply(const PqModel *model, const float *query, uint32_t subspace, float *products)
 {
 	const float *centres = PqTable(model, subspace, 0) + CENTRES;
-	uint32_t first = subspace * model->dsub;
+	uint32_t	first = subspace * model->dsub;
 
 	memset(products, 0, CENTRES * sizeof(float));
 	for (uint32_t d = 0; d < model->dsub && first + d < model->dim; d++, centres += CENTRES)
@@ -194,8 +196,8 @@ multiply(const PqModel *model, const float *query, uint32_t subspace, float *pro
 static float
 least_of(const float *products, float *range)
 {
-	float least = products[0];
-	float most = products[0];
+	float		least = products[0];
+	float		most = products[0];
 
 	for (int c = 1; c < CENTRES; c++)
 	{
@@ -210,12 +212,12 @@ static void
 pq4_prepare(AnnCodeQuery *query)
 {
 	const PqModel *model = query->codes->model;
-	Pq4Query *q = query->memory;
-	float products[CENTRES];
-	float widest = 0;
-	float range;
-	double offset = 0;
-	float scale;
+	Pq4Query   *q = query->memory;
+	float		products[CENTRES];
+	float		widest = 0;
+	float		range;
+	double		offset = 0;
+	float		scale;
 
 	memset(q, 0, pq4_query_bytes(query->codes->params, model));
 	for (uint32_t j = 0; j < model->m; j++)
@@ -225,7 +227,10 @@ pq4_prepare(AnnCodeQuery *query)
 		widest = AnnMax(widest, range);
 		/* infinite products: nothing can be said of any row */
 		if (!(range < FLT_MAX))
+		{
+			query->error = INFINITY;
 			return;
+		}
 	}
 	q->offset = (float) offset;
 	q->step = widest / 255;
@@ -238,13 +243,13 @@ pq4_prepare(AnnCodeQuery *query)
 	scale = 1 / q->step;
 	for (uint32_t j = 0; j < model->m; j++)
 	{
-		float least;
+		float		least;
 
 		multiply(model, query->query, j, products);
 		least = least_of(products, &range);
 		for (int c = 0; c < CENTRES; c++)
 		{
-			float level = (products[c] - least) * scale + 0.5f;
+			float		level = (products[c] - least) * scale + 0.5f;
 
 			q->products[(size_t) j * CENTRES + c] = (uint8_t) (level > 0 ? AnnMin(level, 255) : 0);
 		}
@@ -256,8 +261,8 @@ static void
 scan_blocks(const PqModel *model, const Pq4Query *q, const uint8_t *blocks, uint32_t nblocks,
 			uint32_t *sums)
 {
-	uint16_t part[BATCH * BLOCK_ROWS];
-	uint32_t m = even_m(model);
+	uint16_t	part[BATCH * BLOCK_ROWS];
+	uint32_t	m = even_m(model);
 
 	if (m <= GROUP)
 	{
@@ -286,7 +291,7 @@ row_sum(const PqModel *model, const Pq4Query *q, const uint8_t *codes, uint32_t 
 {
 	const uint8_t *pairs = codes + row / BLOCK_ROWS * block_bytes(model) + row % BLOCK_ROWS;
 	const uint8_t *products = q->products;
-	uint32_t sum = 0;
+	uint32_t	sum = 0;
 
 	for (uint32_t j = 0; j < model->m; j += 2, pairs += BLOCK_ROWS, products += 2 * CENTRES)
 		sum += products[*pairs & 15] + products[CENTRES + (*pairs >> 4)];
@@ -299,7 +304,7 @@ pq4_dots(const AnnCodeQuery *query, const uint32_t *rows, uint32_t first, uint32
 	const PqModel *model = query->codes->model;
 	const Pq4Query *q = query->memory;
 	const uint8_t *codes = query->codes->codes;
-	uint32_t sums[BATCH * BLOCK_ROWS];
+	uint32_t	sums[BATCH * BLOCK_ROWS];
 
 	if (rows != NULL)
 	{
@@ -309,9 +314,9 @@ pq4_dots(const AnnCodeQuery *query, const uint32_t *rows, uint32_t first, uint32
 	}
 	while (n > 0)
 	{
-		uint32_t block = first / BLOCK_ROWS;
-		uint32_t skip = first % BLOCK_ROWS;
-		uint32_t count = AnnMin(n, BATCH * BLOCK_ROWS - skip);
+		uint32_t	block = first / BLOCK_ROWS;
+		uint32_t	skip = first % BLOCK_ROWS;
+		uint32_t	count = AnnMin(n, BATCH * BLOCK_ROWS - skip);
 
 		scan_blocks(model, q, codes + block * block_bytes(model),
 					(skip + count + BLOCK_ROWS - 1) / BLOCK_ROWS, sums);

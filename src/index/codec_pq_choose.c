@@ -31,16 +31,16 @@ typedef int64_t Long2 __attribute__((vector_size(16), may_alias));
 /* A coding of a row so far. */
 typedef struct Choice
 {
-	float half;     /* (|rest|^2 - |row|^2) / 2 */
-	uint32_t entry; /* of the layer before */
-	uint32_t centre;
+	float		half;			/* (|rest|^2 - |row|^2) / 2 */
+	uint32_t	entry;			/* of the layer before */
+	uint32_t	centre;
 } Choice;
 
 /* The lesser of two numbers in each lane; of a NaN and a number b, b. */
 static inline Float4
 lesser(Float4 a, Float4 b)
 {
-	Int4 below = a < b;
+	Int4		below = a < b;
 
 	return (Float4) (((Int4) a & below) | ((Int4) b & ~below));
 }
@@ -49,7 +49,7 @@ lesser(Float4 a, Float4 b)
 static inline bool
 any(Int4 lanes)
 {
-	Long2 halves = (Long2) lanes;
+	Long2		halves = (Long2) lanes;
 
 	return (halves[0] | halves[1]) != 0;
 }
@@ -58,21 +58,21 @@ any(Int4 lanes)
 static void
 narrow_halves(const PqModel *model, const float *table, const float *rows, uint32_t n, float *out)
 {
-	uint32_t width = PqWidth(model);
-	uint32_t dsub = model->dsub;
+	uint32_t	width = PqWidth(model);
+	uint32_t	dsub = model->dsub;
 
 	for (uint32_t i = 0; i < n; i += LANE_ROWS)
 	{
 		const float *x[LANE_ROWS];
-		uint32_t count = AnnMin(LANE_ROWS, n - i);
+		uint32_t	count = AnnMin(LANE_ROWS, n - i);
 
 		for (uint32_t r = 0; r < LANE_ROWS; r++)
 			x[r] = rows + (size_t) (i + AnnMin(r, count - 1)) * dsub;
 		for (uint32_t c = 0; c < width; c += 8)
 		{
 			const float *centres = table + width + c;
-			Float4 low[LANE_ROWS];
-			Float4 high[LANE_ROWS];
+			Float4		low[LANE_ROWS];
+			Float4		high[LANE_ROWS];
 
 			for (int r = 0; r < LANE_ROWS; r++)
 			{
@@ -81,8 +81,8 @@ narrow_halves(const PqModel *model, const float *table, const float *rows, uint3
 			}
 			for (uint32_t d = 0; d < dsub; d++, centres += width)
 			{
-				Float4 a = *(const Float4Unaligned *) centres;
-				Float4 b = *(const Float4Unaligned *) (centres + 4);
+				Float4		a = *(const Float4Unaligned *) centres;
+				Float4		b = *(const Float4Unaligned *) (centres + 4);
 
 				for (int r = 0; r < LANE_ROWS; r++)
 				{
@@ -104,7 +104,7 @@ static void
 wide_halves(const PqModel *model, const float *table, const float *rows, uint32_t n, uint32_t from,
 			float *out)
 {
-	uint32_t dsub = model->dsub;
+	uint32_t	dsub = model->dsub;
 
 	GemmNT(n, BLOCK, dsub, rows, dsub, PqCentre(model, table, from), dsub, out, BLOCK);
 	for (uint32_t i = 0; i < n; i++)
@@ -136,8 +136,8 @@ block_halves(const PqModel *model, const float *table, const float *rows, uint32
 static void
 smallest(const float *values, uint32_t n, uint32_t from, float *best, uint32_t *place)
 {
-	Float4 lanes[LANES / 4];
-	float least = INFINITY;
+	Float4		lanes[LANES / 4];
+	float		least = INFINITY;
 
 	for (int l = 0; l < LANES / 4; l++)
 		lanes[l] = (Float4){INFINITY, INFINITY, INFINITY, INFINITY};
@@ -154,10 +154,10 @@ smallest(const float *values, uint32_t n, uint32_t from, float *best, uint32_t *
 	*best = least;
 	for (uint32_t i = 0; i < n; i += LANES)
 	{
-		Int4 bit = {1, 2, 4, 8};
-		Int4 equal = {0};
-		Long2 halves;
-		uint64_t bits;
+		Int4		bit = {1, 2, 4, 8};
+		Int4		equal = {0};
+		Long2		halves;
+		uint64_t	bits;
 
 		/* bit b of the four lanes together: number i + b */
 		for (int l = 0; l < LANES / 4; l++, bit <<= 4)
@@ -178,8 +178,8 @@ static void
 nearest_tile(const PqModel *model, const float *table, const float *rows, uint32_t n,
 			 uint32_t *nearest, float *halves)
 {
-	float block[PQ_TILE * BLOCK] __attribute__((aligned(ANN_ALIGN)));
-	float best[PQ_TILE];
+	float		block[PQ_TILE * BLOCK] __attribute__((aligned(ANN_ALIGN)));
+	float		best[PQ_TILE];
 
 	for (uint32_t i = 0; i < n; i++)
 	{
@@ -188,7 +188,7 @@ nearest_tile(const PqModel *model, const float *table, const float *rows, uint32
 	}
 	for (uint32_t from = 0; from < 1u << model->nbits; from += BLOCK)
 	{
-		uint32_t centres = block_halves(model, table, rows, n, from, block);
+		uint32_t	centres = block_halves(model, table, rows, n, from, block);
 
 		for (uint32_t i = 0; i < n; i++)
 			smallest(block + (size_t) i * BLOCK, centres, from, &best[i], &nearest[i]);
@@ -211,7 +211,7 @@ PqNearest(const PqModel *model, const float *table, const float *rows, uint32_t 
 static void
 insert_choice(Choice *best, uint32_t *count, uint32_t room, Choice choice)
 {
-	uint32_t at = *count < room ? (*count)++ : room - 1;
+	uint32_t	at = *count < room ? (*count)++ : room - 1;
 
 	for (; at > 0 && choice.half < best[at - 1].half; at--)
 		best[at] = best[at - 1];
@@ -225,15 +225,15 @@ consider(const float *values, uint32_t n, uint32_t from, float half, uint32_t en
 {
 	for (uint32_t i = 0; i < n; i += 8)
 	{
-		Float4 a = *(const Float4Unaligned *) (values + i);
-		Float4 b = *(const Float4Unaligned *) (values + i + 4);
-		float limit = *count < room ? INFINITY : best[room - 1].half - half;
+		Float4		a = *(const Float4Unaligned *) (values + i);
+		Float4		b = *(const Float4Unaligned *) (values + i + 4);
+		float		limit = *count < room ? INFINITY : best[room - 1].half - half;
 
 		if (!any((a < limit) | (b < limit)))
 			continue;
 		for (uint32_t c = i; c < i + 8; c++)
 		{
-			float value = half + values[c];
+			float		value = half + values[c];
 
 			if (*count < room ? value < INFINITY : value < best[room - 1].half)
 				insert_choice(best, count, room, (Choice){value, entry, from + c});
@@ -244,9 +244,9 @@ consider(const float *values, uint32_t n, uint32_t from, float half, uint32_t en
 /* Where the beam stands for the rows of a tile: `entries` codings of each. */
 typedef struct Beam
 {
-	uint32_t entries;
-	float halves[PQ_TILE];
-	uint32_t picks[PQ_TILE][ANN_MAX_NRQ];
+	uint32_t	entries;
+	float		halves[PQ_TILE];
+	uint32_t	picks[PQ_TILE][ANN_MAX_NRQ];
 } Beam;
 
 /* x less a centre */
@@ -254,7 +254,7 @@ static void
 subtract(const PqModel *model, const float *table, uint32_t centre, const float *x, float *out)
 {
 	const float *c = PqCentre(model, table, centre);
-	size_t step = PqCentreStep(model);
+	size_t		step = PqCentreStep(model);
 
 	for (uint32_t d = 0; d < model->dsub; d++)
 		out[d] = x[d] - c[d * step];
@@ -265,16 +265,16 @@ static void
 beam_step(const PqModel *model, const float *table, uint32_t layer, uint32_t n, uint32_t room,
 		  Beam *beam, const float *from, float *to)
 {
-	float block[PQ_TILE * BLOCK] __attribute__((aligned(ANN_ALIGN)));
-	Choice best[PQ_TILE][PQ_BEAM];
-	uint32_t counts[PQ_TILE] = {0};
-	uint32_t entries = beam->entries;
-	uint32_t dsub = model->dsub;
-	Beam next = {.entries = room};
+	float		block[PQ_TILE * BLOCK] __attribute__((aligned(ANN_ALIGN)));
+	Choice		best[PQ_TILE][PQ_BEAM];
+	uint32_t	counts[PQ_TILE] = {0};
+	uint32_t	entries = beam->entries;
+	uint32_t	dsub = model->dsub;
+	Beam		next = {.entries = room};
 
 	for (uint32_t first = 0; first < 1u << model->nbits; first += BLOCK)
 	{
-		uint32_t centres = block_halves(model, table, from, n * entries, first, block);
+		uint32_t	centres = block_halves(model, table, from, n * entries, first, block);
 
 		for (uint32_t e = 0; e < n * entries; e++)
 			consider(block + (size_t) e * BLOCK, centres, first, beam->halves[e], e,
@@ -287,8 +287,8 @@ beam_step(const PqModel *model, const float *table, uint32_t layer, uint32_t n, 
 			best[i][counts[i]++] = (Choice){INFINITY, i * entries, 0};
 		for (uint32_t b = 0; b < room; b++)
 		{
-			Choice choice = best[i][b];
-			uint32_t e = i * room + b;
+			Choice		choice = best[i][b];
+			uint32_t	e = i * room + b;
 
 			next.halves[e] = choice.half;
 			memcpy(next.picks[e], beam->picks[choice.entry], layer * sizeof(uint32_t));
@@ -305,11 +305,11 @@ static void
 beam_tile(const PqModel *model, uint32_t subspace, uint32_t layers, const float *rows, uint32_t n,
 		  uint32_t width, uint32_t *picks, float *rest)
 {
-	float rests[2][PQ_TILE_FLOATS];
-	uint32_t dsub = model->dsub;
-	Beam beam = {.entries = 1};
-	uint64_t most = 1;
-	int current = 0;
+	float		rests[2][PQ_TILE_FLOATS];
+	uint32_t	dsub = model->dsub;
+	Beam		beam = {.entries = 1};
+	uint64_t	most = 1;
+	int			current = 0;
 
 	memcpy(rests[0], rows, (size_t) n * dsub * sizeof(float));
 	for (uint32_t l = 0; l < layers; l++)
@@ -331,10 +331,10 @@ void
 PqChoose(const PqModel *model, uint32_t subspace, uint32_t layers, const float *rows, uint32_t n,
 		 uint32_t *picks, float *rest)
 {
-	uint32_t dsub = model->dsub;
-	uint32_t room = AnnMin(PQ_TILE, PQ_TILE_FLOATS / dsub);
-	uint32_t width = AnnMin(PQ_BEAM, room);
-	uint32_t tile = room / width;
+	uint32_t	dsub = model->dsub;
+	uint32_t	room = AnnMin(PQ_TILE, PQ_TILE_FLOATS / dsub);
+	uint32_t	width = AnnMin(PQ_BEAM, room);
+	uint32_t	tile = room / width;
 
 	if (layers == 1)
 	{

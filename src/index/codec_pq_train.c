@@ -47,16 +47,16 @@
 typedef struct Training
 {
 	const AnnCodecInput *input;
-	PqModel *model;
-	uint32_t sample; /* rows */
-	uint32_t layer;
-	uint32_t pieces;  /* a subspace */
-	float *rows;      /* m x sample x dsub */
-	float *rests;     /* the same, less the layers so far; rows itself for one layer */
-	uint32_t *picks;  /* m x sample x layers */
-	float *halves;    /* m x sample */
-	uint32_t *counts; /* a worker: a number a centre */
-	uint64_t *keys;   /* a worker: a key a centre */
+	PqModel	   *model;
+	uint32_t	sample;			/* rows */
+	uint32_t	layer;
+	uint32_t	pieces;			/* a subspace */
+	float	   *rows;			/* m x sample x dsub */
+	float	   *rests;			/* the same, less the layers so far; rows itself for one layer */
+	uint32_t   *picks;			/* m x sample x layers */
+	float	   *halves;			/* m x sample */
+	uint32_t   *counts;			/* a worker: a number a centre */
+	uint64_t   *keys;			/* a worker: a key a centre */
 } Training;
 
 /* See codec_pq.h. */
@@ -78,15 +78,15 @@ PqShape(const AnnParams *params, uint32_t dsub, PqModel *model)
 /* See codec_pq.h. */
 void
 PqLoad(const AnnCodecInput *input, const PqModel *model, const uint32_t *order, uint32_t first,
-	   uint32_t n, float *rows)
+	   uint32_t n, float *rows, bool *bounded)
 {
-	uint32_t padded = PqPadded(model);
+	uint32_t	padded = PqPadded(model);
 
 	for (uint32_t i = 0; i < n; i++)
 	{
-		float *row = rows + (size_t) i * padded;
+		float	   *row = rows + (size_t) i * padded;
 
-		AnnCodecResidual(input, order != NULL ? order[first + i] : first + i, row);
+		bounded[i] = AnnCodecResidual(input, order != NULL ? order[first + i] : first + i, row);
 		memset(row + model->dim, 0, (padded - model->dim) * sizeof(float));
 	}
 }
@@ -95,11 +95,11 @@ PqLoad(const AnnCodecInput *input, const PqModel *model, const uint32_t *order, 
 static uint32_t
 bits_for(const PqModel *shape, uint64_t rows)
 {
-	uint32_t bits = shape->nbits;
+	uint32_t	bits = shape->nbits;
 
 	while (bits > 1)
 	{
-		uint64_t each = bits > 8 ? ROWS_PER_CENTRE_WIDE : ROWS_PER_CENTRE;
+		uint64_t	each = bits > 8 ? ROWS_PER_CENTRE_WIDE : ROWS_PER_CENTRE;
 
 		each = AnnMax(each, (uint64_t) shape->layers * ROWS_PER_CENTRE_AND_LAYER);
 		if (each << bits <= rows)
@@ -113,9 +113,9 @@ bits_for(const PqModel *shape, uint64_t rows)
 static void
 choose_sizes(const AnnCodecInput *input, bool exact, PqModel *model, uint32_t *sample)
 {
-	uint64_t floats = SAMPLE_FLOATS / (model->layers > 1 ? 2 : 1);
-	uint64_t rows = AnnMin(input->n, floats / PqPadded(model));
-	uint64_t most;
+	uint64_t	floats = SAMPLE_FLOATS / (model->layers > 1 ? 2 : 1);
+	uint64_t	rows = AnnMin(input->n, floats / PqPadded(model));
+	uint64_t	most;
 
 	if (!exact)
 		model->nbits = bits_for(model, rows);
@@ -140,18 +140,19 @@ layer_table(const Training *t, uint32_t subspace, uint32_t layer)
 static void
 load_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 {
-	Training *t = ctx;
-	uint32_t dsub = t->model->dsub;
-	float row[ANN_MAX_DIM];
+	Training   *t = ctx;
+	uint32_t	dsub = t->model->dsub;
+	float		row[ANN_MAX_DIM];
+	bool		bounded;
 
 	for (uint32_t i = first; i < end; i++)
 	{
-		PqLoad(t->input, t->model, NULL, (uint32_t) ((uint64_t) i * t->input->n / t->sample), 1,
-			   row);
+		PqLoad(t->input, t->model, NULL, (uint32_t) ((uint64_t) i * t->input->n / t->sample), 1, row,
+			   &bounded);
 		for (uint32_t d = 0; d < PqPadded(t->model); d++)
 		{
 			/* NaN becomes 0 */
-			float x = row[d] < LARGEST ? row[d] : LARGEST;
+			float		x = row[d] < LARGEST ? row[d] : LARGEST;
 
 			row[d] = row[d] != row[d] ? 0 : AnnMax(x, -LARGEST);
 		}
@@ -164,8 +165,8 @@ load_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 static void
 put_centre(const PqModel *model, float *table, uint32_t centre, const float *from)
 {
-	float *to = (float *) PqCentre(model, table, centre);
-	size_t step = PqCentreStep(model);
+	float	   *to = (float *) PqCentre(model, table, centre);
+	size_t		step = PqCentreStep(model);
 
 	for (uint32_t d = 0; d < model->dsub; d++)
 		to[d * step] = from[d];
@@ -175,12 +176,12 @@ put_centre(const PqModel *model, float *table, uint32_t centre, const float *fro
 static void
 put_halves(const PqModel *model, float *table)
 {
-	size_t step = PqCentreStep(model);
+	size_t		step = PqCentreStep(model);
 
 	for (uint32_t c = 0; c < PqWidth(model); c++)
 	{
 		const float *centre = PqCentre(model, table, c);
-		double sum = 0;
+		double		sum = 0;
 
 		if (c >= 1u << model->nbits)
 		{
@@ -197,20 +198,20 @@ put_halves(const PqModel *model, float *table)
 static void
 start_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 {
-	Training *t = ctx;
-	PqModel *model = t->model;
-	uint64_t k = UINT64_C(1) << model->nbits;
+	Training   *t = ctx;
+	PqModel	   *model = t->model;
+	uint64_t	k = UINT64_C(1) << model->nbits;
 
 	for (uint32_t j = first; j < end; j++)
 	{
-		float *table = layer_table(t, j, t->layer);
-		uint64_t seed = t->input->params->seed + ((uint64_t) j << 8) + t->layer;
+		float	   *table = layer_table(t, j, t->layer);
+		uint64_t	seed = t->input->params->seed + ((uint64_t) j << 8) + t->layer;
 
 		for (uint32_t c = 0; c < k; c++)
 		{
-			uint64_t from = c * (uint64_t) t->sample / k;
-			uint64_t to = (c + 1) * (uint64_t) t->sample / k;
-			uint64_t row = from + (to > from ? AnnRandom(&seed) % (to - from) : 0);
+			uint64_t	from = c * (uint64_t) t->sample / k;
+			uint64_t	to = (c + 1) * (uint64_t) t->sample / k;
+			uint64_t	row = from + (to > from ? AnnRandom(&seed) % (to - from) : 0);
 
 			put_centre(model, table, c, subspace_rows(t, t->rests, j) + (size_t) row * model->dsub);
 		}
@@ -231,13 +232,13 @@ piece_rows(const Training *t, uint32_t piece, uint32_t *subspace, uint32_t *firs
 static void
 assign_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 {
-	Training *t = ctx;
+	Training   *t = ctx;
 
 	for (uint32_t piece = first; piece < end; piece++)
 	{
-		uint32_t j, at;
-		uint32_t n = piece_rows(t, piece, &j, &at);
-		size_t place = (size_t) j * t->sample + at;
+		uint32_t	j, at;
+		uint32_t	n = piece_rows(t, piece, &j, &at);
+		size_t		place = (size_t) j * t->sample + at;
 
 		PqNearest(t->model, layer_table(t, j, t->layer), t->rests + place * t->model->dsub, n,
 				  t->picks + place, t->halves + place);
@@ -248,13 +249,13 @@ assign_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 static void
 choose_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 {
-	Training *t = ctx;
+	Training   *t = ctx;
 
 	for (uint32_t piece = first; piece < end; piece++)
 	{
-		uint32_t j, at;
-		uint32_t n = piece_rows(t, piece, &j, &at);
-		size_t place = (size_t) j * t->sample + at;
+		uint32_t	j, at;
+		uint32_t	n = piece_rows(t, piece, &j, &at);
+		size_t		place = (size_t) j * t->sample + at;
 
 		PqChoose(t->model, j, t->layer + 1, t->rows + place * t->model->dsub, n,
 				 t->picks + place * (t->layer + 1), t->rests + place * t->model->dsub);
@@ -268,10 +269,10 @@ choose_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 static void
 split_full(const PqModel *model, float *table, const uint32_t *counts, uint64_t *keys)
 {
-	uint32_t k = 1u << model->nbits;
-	uint32_t used = 0;
-	uint32_t next = 0;
-	size_t step = PqCentreStep(model);
+	uint32_t	k = 1u << model->nbits;
+	uint32_t	used = 0;
+	uint32_t	next = 0;
+	size_t		step = PqCentreStep(model);
 
 	for (uint32_t c = 0; c < k; c++)
 	{
@@ -283,15 +284,15 @@ split_full(const PqModel *model, float *table, const uint32_t *counts, uint64_t 
 	AnnSortKeys(keys, used);
 	for (uint32_t c = 0; c < k && next < used; c++)
 	{
-		float *to = (float *) PqCentre(model, table, c);
-		float *from;
+		float	   *to = (float *) PqCentre(model, table, c);
+		float	   *from;
 
 		if (counts[c] > 0)
 			continue;
 		from = (float *) PqCentre(model, table, (uint32_t) keys[next++]);
 		for (uint32_t d = 0; d < model->dsub; d++)
 		{
-			float move = (d % 2 == 0 ? SPLIT : -SPLIT) * from[d * step];
+			float		move = (d % 2 == 0 ? SPLIT : -SPLIT) * from[d * step];
 
 			to[d * step] = from[d * step] + move;
 			from[d * step] -= move;
@@ -309,15 +310,15 @@ update_table(Training *t, int worker, float *table, float *rows, const uint32_t 
 			 uint32_t stride, bool add)
 {
 	const PqModel *model = t->model;
-	uint32_t dsub = model->dsub;
-	uint32_t k = 1u << model->nbits;
-	size_t step = PqCentreStep(model);
-	uint32_t *counts = t->counts + (size_t) worker * k;
+	uint32_t	dsub = model->dsub;
+	uint32_t	k = 1u << model->nbits;
+	size_t		step = PqCentreStep(model);
+	uint32_t   *counts = t->counts + (size_t) worker * k;
 
 	memset(counts, 0, k * sizeof(uint32_t));
 	for (uint32_t i = 0; i < t->sample; i++)
 	{
-		uint32_t pick = picks[(size_t) i * stride];
+		uint32_t	pick = picks[(size_t) i * stride];
 		const float *centre = PqCentre(model, table, pick);
 
 		counts[pick]++;
@@ -326,16 +327,16 @@ update_table(Training *t, int worker, float *table, float *rows, const uint32_t 
 	}
 	for (uint32_t c = 0; c < k; c++)
 	{
-		float *centre = (float *) PqCentre(model, table, c);
+		float	   *centre = (float *) PqCentre(model, table, c);
 
 		for (uint32_t d = 0; counts[c] > 0 && d < dsub; d++)
 			centre[d * step] = 0;
 	}
 	for (uint32_t i = 0; i < t->sample; i++)
 	{
-		uint32_t pick = picks[(size_t) i * stride];
-		float *centre = (float *) PqCentre(model, table, pick);
-		float share = 1.0f / (float) counts[pick];
+		uint32_t	pick = picks[(size_t) i * stride];
+		float	   *centre = (float *) PqCentre(model, table, pick);
+		float		share = 1.0f / (float) counts[pick];
 
 		for (uint32_t d = 0; d < dsub; d++)
 			centre[d * step] += rows[(size_t) i * dsub + d] * share;
@@ -355,7 +356,7 @@ update_table(Training *t, int worker, float *table, float *rows, const uint32_t 
 static void
 update_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 {
-	Training *t = ctx;
+	Training   *t = ctx;
 
 	for (uint32_t j = first; j < end; j++)
 		update_table(t, worker, layer_table(t, j, t->layer), subspace_rows(t, t->rests, j),
@@ -366,8 +367,8 @@ update_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 static void
 adjust_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 {
-	Training *t = ctx;
-	uint32_t layers = t->model->layers;
+	Training   *t = ctx;
+	uint32_t	layers = t->model->layers;
 
 	for (uint32_t j = first; j < end; j++)
 	{
@@ -395,18 +396,18 @@ for_subspaces(Training *t, AnnChunkFn fn)
 static AnnStatus
 train_layer(Training *t)
 {
-	int iterations = PqWide(t->model) ? ITERATIONS_WIDE : ITERATIONS;
-	size_t n = (size_t) t->model->m * t->sample;
-	size_t floats = n * t->model->dsub;
-	double squares = 0;
-	double before = INFINITY;
-	AnnStatus status = for_subspaces(t, start_chunk);
+	int			iterations = PqWide(t->model) ? ITERATIONS_WIDE : ITERATIONS;
+	size_t		n = (size_t) t->model->m * t->sample;
+	size_t		floats = n * t->model->dsub;
+	double		squares = 0;
+	double		before = INFINITY;
+	AnnStatus	status = for_subspaces(t, start_chunk);
 
 	for (size_t i = 0; i < floats; i++)
 		squares += (double) t->rests[i] * t->rests[i];
 	for (int i = 0; i < iterations && status == ANN_OK; i++)
 	{
-		double sum = squares;
+		double		sum = squares;
 
 		status = for_pieces(t, assign_chunk);
 		if (status == ANN_OK)
@@ -425,8 +426,8 @@ train_layer(Training *t)
 static AnnStatus
 train(Training *t)
 {
-	PqModel *model = t->model;
-	AnnStatus status =
+	PqModel	   *model = t->model;
+	AnnStatus	status =
 		AnnParallel(t->input->env, t->input->nthreads, 0, t->sample, PIECE, load_chunk, t, NULL);
 
 	for (uint32_t l = 0; l < model->layers && status == ANN_OK; l++)
@@ -452,12 +453,12 @@ AnnStatus
 PqTrain(const AnnCodecInput *input, const PqModel *shape, bool exact, void **model, uint64_t *bytes)
 {
 	const AnnEnv *env = input->env;
-	PqModel sized = *shape;
-	Training t = {.input = input};
-	int threads = AnnMax(input->nthreads, 1);
-	size_t floats;
-	size_t centres;
-	AnnStatus status = ANN_NO_MEMORY;
+	PqModel		sized = *shape;
+	Training	t = {.input = input};
+	int			threads = AnnMax(input->nthreads, 1);
+	size_t		floats;
+	size_t		centres;
+	AnnStatus	status = ANN_NO_MEMORY;
 
 	sized.magic = PQ_MAGIC;
 	memset(sized.reserved, 0, sizeof(sized.reserved));

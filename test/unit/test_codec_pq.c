@@ -9,41 +9,23 @@
 
 #define THREADS 2
 
-/* Where src/index has none. */
-__attribute__((weak)) void
-AnnCodecResidual(const AnnCodecInput *input, uint32_t row, float *out)
-{
-	const AnnParams *params = input->params;
-	double norm2 = 0;
-
-	AnnRowToFloat(params, AnnRow(params, input->raw, row), out);
-	for (uint32_t d = 0; d < params->dim; d++)
-		norm2 += (double) out[d] * out[d];
-	for (uint32_t d = 0; d < params->dim; d++)
-	{
-		if (params->metric == ANN_COSINE)
-			out[d] = (float) (out[d] / sqrt(norm2));
-		out[d] -= input->centers[d];
-	}
-}
-
 /* Rows coded by a codec. */
 typedef struct Coded
 {
-	AnnParams params;
+	AnnParams	params;
 	AnnCodecInput input;
-	AnnCodes codes;
-	uint64_t model_bytes;
-	void *model;
-	uint8_t *code;
-	Sq8Meta *meta;
-	float *mean;
+	AnnCodes	codes;
+	uint64_t	model_bytes;
+	void	   *model;
+	uint8_t	   *code;
+	Sq8Meta	   *meta;
+	float	   *mean;
 } Coded;
 
 static AnnParams
 pq_params(AnnType type, AnnMetric metric, uint32_t dim, uint32_t m, uint32_t nbits)
 {
-	AnnParams params = {
+	AnnParams	params = {
 		.type = type,
 		.metric = metric,
 		.elem = ANN_F32,
@@ -61,7 +43,7 @@ pq_params(AnnType type, AnnMetric metric, uint32_t dim, uint32_t m, uint32_t nbi
 static void
 encode(Coded *c, const uint32_t *order, uint32_t first, uint32_t n)
 {
-	float *scratch = allocate(4 * c->params.dim * sizeof(float));
+	float	   *scratch = allocate(4 * c->params.dim * sizeof(float));
 
 	c->codes.codec->encode(&c->input, c->model, order, first, n, c->code, c->meta, scratch);
 	free(scratch);
@@ -71,7 +53,7 @@ encode(Coded *c, const uint32_t *order, uint32_t first, uint32_t n)
 static bool
 code_rows(Coded *c, const AnnCodec *codec, const AnnParams *params, const void *raw, uint32_t n)
 {
-	uint64_t bytes;
+	uint64_t	bytes;
 
 	memset(c, 0, sizeof(*c));
 	c->params = *params;
@@ -109,8 +91,8 @@ free_coded(Coded *c)
 static void
 load_double(const AnnParams *params, const void *raw, uint32_t row, double *out)
 {
-	float *x = allocate(params->dim * sizeof(float));
-	double norm2 = 0;
+	float	   *x = allocate(params->dim * sizeof(float));
+	double		norm2 = 0;
 
 	AnnRowToFloat(params, AnnRow(params, raw, row), x);
 	for (uint32_t d = 0; d < params->dim; d++)
@@ -137,19 +119,19 @@ static double
 dot_rounding(const Coded *c, const float *query)
 {
 	const PqModel *model = c->model;
-	double widest = 0;
+	double		widest = 0;
 
 	if (c->codes.codec != &AnnCodecPq4)
 		return 0;
 	for (uint32_t j = 0; j < model->m; j++)
 	{
-		double least = INFINITY;
-		double most = -INFINITY;
+		double		least = INFINITY;
+		double		most = -INFINITY;
 
 		for (uint32_t k = 0; k < 16; k++)
 		{
 			const float *centre = PqCentre(model, PqTable(model, j, 0), k);
-			double product = 0;
+			double		product = 0;
 
 			for (uint32_t d = 0; d < model->dsub && j * model->dsub + d < model->dim; d++)
 				product += (double) centre[d * PqCentreStep(model)] * query[j * model->dsub + d];
@@ -168,18 +150,18 @@ dot_rounding(const Coded *c, const float *query)
 static void
 check_codes(const Coded *c, const void *raw)
 {
-	uint32_t dim = c->params.dim;
-	uint32_t n = c->codes.n;
-	float *decoded = allocate(dim * sizeof(float));
-	float *query = allocate(dim * sizeof(float));
-	float *dots = allocate(n * sizeof(float));
-	float *again = allocate(n * sizeof(float));
-	uint32_t *rows = allocate(n * sizeof(uint32_t));
-	double *x = allocate(dim * sizeof(double));
-	CheckRandom r = {99};
+	uint32_t	dim = c->params.dim;
+	uint32_t	n = c->codes.n;
+	float	   *decoded = allocate(dim * sizeof(float));
+	float	   *query = allocate(dim * sizeof(float));
+	float	   *dots = allocate(n * sizeof(float));
+	float	   *again = allocate(n * sizeof(float));
+	uint32_t   *rows = allocate(n * sizeof(uint32_t));
+	double	   *x = allocate(dim * sizeof(double));
+	CheckRandom	r = {99};
 	AnnCodeQuery prepared;
-	double norm = 0;
-	double rounding;
+	double		norm = 0;
+	double		rounding;
 
 	for (uint32_t d = 0; d < dim; d++)
 	{
@@ -192,16 +174,16 @@ check_codes(const Coded *c, const void *raw)
 	c->codes.codec->dots(&prepared, NULL, 0, n, dots);
 	for (uint32_t i = 0; i < n; i++)
 	{
-		double norm2 = 0;
-		double error2 = 0;
-		double dot = 0;
-		double size2 = 0;
+		double		norm2 = 0;
+		double		error2 = 0;
+		double		dot = 0;
+		double		size2 = 0;
 
 		c->codes.codec->decode(&c->codes, i, decoded);
 		load_double(&c->params, raw, i, x);
 		for (uint32_t d = 0; d < dim; d++)
 		{
-			double y = (double) c->mean[d] + decoded[d];
+			double		y = (double) c->mean[d] + decoded[d];
 
 			norm2 += y * y;
 			error2 += (x[d] - y) * (x[d] - y);
@@ -222,8 +204,8 @@ check_codes(const Coded *c, const void *raw)
 		CHECK(again[i] == dots[rows[i]]);
 	for (int t = 0; t < 20; t++)
 	{
-		uint32_t first = (uint32_t) (CheckRandomBits(&r) % n);
-		uint32_t count = (uint32_t) (CheckRandomBits(&r) % (n - first + 1));
+		uint32_t	first = (uint32_t) (CheckRandomBits(&r) % n);
+		uint32_t	count = (uint32_t) (CheckRandomBits(&r) % (n - first + 1));
 
 		c->codes.codec->dots(&prepared, NULL, first, count, again);
 		CHECK(memcmp(again, dots + first, count * sizeof(float)) == 0);
@@ -243,10 +225,10 @@ test_codes(void)
 {
 	static const struct
 	{
-		AnnType type;
-		AnnMetric metric;
-		AnnElem elem;
-		uint32_t dim, m, nbits, nrq, n;
+		AnnType		type;
+		AnnMetric	metric;
+		AnnElem		elem;
+		uint32_t	dim, m, nbits, nrq, n;
 	} cases[] = {
 		{ANN_HNSW_PQ, ANN_L2, ANN_F32, 16, 0, 8, 0, 2500},
 		{ANN_HNSW_PQ, ANN_COSINE, ANN_F16, 24, 3, 8, 0, 2100},
@@ -269,10 +251,10 @@ test_codes(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
-		AnnParams params =
+		AnnParams	params =
 			pq_params(cases[i].type, cases[i].metric, cases[i].dim, cases[i].m, cases[i].nbits);
-		Coded c;
-		void *raw;
+		Coded		c;
+		void	   *raw;
 
 		params.elem = cases[i].elem;
 		params.nrq = cases[i].nrq;
@@ -288,10 +270,10 @@ test_codes(void)
 static void
 test_wide_tables(void)
 {
-	AnnParams params = pq_params(ANN_IVF_PQ, ANN_L2, 6, 2, 11);
-	uint32_t n = 65600;
-	void *raw = clustered_rows(&params, n, 50, 3);
-	Coded c;
+	AnnParams	params = pq_params(ANN_IVF_PQ, ANN_L2, 6, 2, 11);
+	uint32_t	n = 65600;
+	void	   *raw = clustered_rows(&params, n, 50, 3);
+	Coded		c;
 
 	REQUIRE(code_rows(&c, &AnnCodecPq, &params, raw, n));
 	CHECK(((PqModel *) c.model)->nbits == 11);
@@ -306,8 +288,8 @@ test_pq4_codes(void)
 {
 	static const struct
 	{
-		AnnMetric metric;
-		uint32_t dim, m, n;
+		AnnMetric	metric;
+		uint32_t	dim, m, n;
 	} cases[] = {
 		{ANN_L2, 16, 0, 1000},   {ANN_IP, 15, 0, 333},   {ANN_COSINE, 9, 3, 320},
 		{ANN_L2, 1, 0, 31},      {ANN_L2, 8, 8, 1},      {ANN_COSINE, 12, 1, 40},
@@ -316,9 +298,9 @@ test_pq4_codes(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
-		AnnParams params = pq_params(ANN_SCANN, cases[i].metric, cases[i].dim, cases[i].m, 4);
-		void *raw = clustered_rows(&params, cases[i].n, 10, i + 1);
-		Coded c;
+		AnnParams	params = pq_params(ANN_SCANN, cases[i].metric, cases[i].dim, cases[i].m, 4);
+		void	   *raw = clustered_rows(&params, cases[i].n, 10, i + 1);
+		Coded		c;
 
 		REQUIRE(code_rows(&c, &AnnCodecPq4, &params, raw, cases[i].n));
 		for (int t = 0; KernelsTable(t) != NULL; t++)
@@ -336,12 +318,12 @@ test_pq4_codes(void)
 static void
 test_nearest_centre(void)
 {
-	AnnParams params = pq_params(ANN_IVF_PQ, ANN_L2, 24, 6, 7);
-	uint32_t n = 1500;
-	void *raw = clustered_rows(&params, n, 20, 8);
-	float decoded[24];
-	float residual[24];
-	Coded c;
+	AnnParams	params = pq_params(ANN_IVF_PQ, ANN_L2, 24, 6, 7);
+	uint32_t	n = 1500;
+	void	   *raw = clustered_rows(&params, n, 20, 8);
+	float		decoded[24];
+	float		residual[24];
+	Coded		c;
 
 	for (int four = 0; four < 2; four++)
 	{
@@ -355,15 +337,15 @@ test_nearest_centre(void)
 			AnnCodecResidual(&c.input, i, residual);
 			for (uint32_t j = 0; j < model->m; j++)
 			{
-				double chosen = 0;
-				double best = INFINITY;
+				double		chosen = 0;
+				double		best = INFINITY;
 
 				for (uint32_t d = 0; d < 4; d++)
 					chosen += pow((double) residual[j * 4 + d] - decoded[j * 4 + d], 2);
 				for (uint32_t k = 0; k < 1u << model->nbits; k++)
 				{
 					const float *centre = PqCentre(model, PqTable(model, j, 0), k);
-					double distance = 0;
+					double		distance = 0;
 
 					for (uint32_t d = 0; d < 4; d++)
 						distance +=
@@ -382,7 +364,7 @@ test_nearest_centre(void)
 static double
 mean_square(const Coded *c)
 {
-	double sum = 0;
+	double		sum = 0;
 
 	for (uint32_t i = 0; i < c->codes.n; i++)
 		sum += (double) c->meta[i].error * c->meta[i].error;
@@ -393,15 +375,15 @@ mean_square(const Coded *c)
 static double
 plain_kmeans(const float *x, uint32_t n, uint32_t dim, uint32_t k, uint64_t seed)
 {
-	double *centres = allocate(k * dim * sizeof(double));
-	double *sums = allocate(k * dim * sizeof(double));
-	uint32_t *counts = allocate(k * sizeof(uint32_t));
-	CheckRandom r = {seed};
-	double error = 0;
+	double	   *centres = allocate(k * dim * sizeof(double));
+	double	   *sums = allocate(k * dim * sizeof(double));
+	uint32_t   *counts = allocate(k * sizeof(uint32_t));
+	CheckRandom	r = {seed};
+	double		error = 0;
 
 	for (uint32_t c = 0; c < k; c++)
 	{
-		uint32_t row = (uint32_t) (CheckRandomBits(&r) % n);
+		uint32_t	row = (uint32_t) (CheckRandomBits(&r) % n);
 
 		for (uint32_t d = 0; d < dim; d++)
 			centres[c * dim + d] = x[row * dim + d];
@@ -413,12 +395,12 @@ plain_kmeans(const float *x, uint32_t n, uint32_t dim, uint32_t k, uint64_t seed
 		error = 0;
 		for (uint32_t i = 0; i < n; i++)
 		{
-			double best = INFINITY;
-			uint32_t at = 0;
+			double		best = INFINITY;
+			uint32_t	at = 0;
 
 			for (uint32_t c = 0; c < k; c++)
 			{
-				double distance = 0;
+				double		distance = 0;
 
 				for (uint32_t d = 0; d < dim; d++)
 					distance += pow(x[i * dim + d] - centres[c * dim + d], 2);
@@ -449,12 +431,12 @@ plain_kmeans(const float *x, uint32_t n, uint32_t dim, uint32_t k, uint64_t seed
 static void
 test_training(void)
 {
-	AnnParams params = pq_params(ANN_IVF_PQ, ANN_L2, 6, 2, 5);
-	uint32_t n = 1200;
-	void *raw = clustered_rows(&params, n, 30, 4);
-	float *part = allocate(n * 3 * sizeof(float));
-	double plain = 0;
-	Coded c;
+	AnnParams	params = pq_params(ANN_IVF_PQ, ANN_L2, 6, 2, 5);
+	uint32_t	n = 1200;
+	void	   *raw = clustered_rows(&params, n, 30, 4);
+	float	   *part = allocate(n * 3 * sizeof(float));
+	double		plain = 0;
+	Coded		c;
 
 	REQUIRE(code_rows(&c, &AnnCodecPq, &params, raw, n));
 	for (uint32_t j = 0; j < 2; j++)
@@ -477,25 +459,26 @@ static double
 greedy_square(const Coded *c)
 {
 	const PqModel *model = c->model;
-	float *rest = allocate(PqPadded(model) * sizeof(float));
-	double sum = 0;
+	float	   *rest = allocate(PqPadded(model) * sizeof(float));
+	double		sum = 0;
+	bool		bounded;
 
 	for (uint32_t i = 0; i < c->codes.n; i++)
 	{
-		PqLoad(&c->input, model, NULL, i, 1, rest);
+		PqLoad(&c->input, model, NULL, i, 1, rest, &bounded);
 		for (uint32_t j = 0; j < model->m; j++)
 		{
-			float *x = rest + (size_t) j * model->dsub;
+			float	   *x = rest + (size_t) j * model->dsub;
 
 			for (uint32_t l = 0; l < model->layers; l++)
 			{
 				const float *nearest = NULL;
-				double best = INFINITY;
+				double		best = INFINITY;
 
 				for (uint32_t k = 0; k < 1u << model->nbits; k++)
 				{
 					const float *centre = PqCentre(model, PqTable(model, j, l), k);
-					double distance = 0;
+					double		distance = 0;
 
 					for (uint32_t d = 0; d < model->dsub; d++)
 						distance += pow(x[d] - centre[d * PqCentreStep(model)], 2);
@@ -520,15 +503,15 @@ greedy_square(const Coded *c)
 static void
 test_layers(void)
 {
-	double before = INFINITY;
+	double		before = INFINITY;
 
 	for (uint32_t nrq = 1; nrq <= 4; nrq++)
 	{
-		AnnParams params = pq_params(ANN_HNSW_PRQ, ANN_L2, 32, 4, 5);
-		uint32_t n = 1500;
-		void *raw = clustered_rows(&params, n, 40, 6);
-		Coded c;
-		double error;
+		AnnParams	params = pq_params(ANN_HNSW_PRQ, ANN_L2, 32, 4, 5);
+		uint32_t	n = 1500;
+		void	   *raw = clustered_rows(&params, n, 40, 6);
+		Coded		c;
+		double		error;
 
 		params.nrq = nrq;
 		REQUIRE(code_rows(&c, &AnnCodecPq, &params, raw, n));
@@ -551,13 +534,13 @@ test_pieces(void)
 	for (int kind = 0; kind < 3; kind++)
 	{
 		const AnnCodec *codec = kind == 2 ? &AnnCodecPq4 : &AnnCodecPq;
-		AnnParams params = pq_params(kind == 1 ? ANN_HNSW_PRQ : ANN_IVF_PQ, ANN_COSINE, 20, 5, 6);
-		uint32_t n = 1001;
-		void *raw = clustered_rows(&params, n, 20, 2);
-		uint32_t *order = allocate(n * sizeof(uint32_t));
-		Coded c, whole;
-		void *model;
-		uint64_t bytes;
+		AnnParams	params = pq_params(kind == 1 ? ANN_HNSW_PRQ : ANN_IVF_PQ, ANN_COSINE, 20, 5, 6);
+		uint32_t	n = 1001;
+		void	   *raw = clustered_rows(&params, n, 20, 2);
+		uint32_t   *order = allocate(n * sizeof(uint32_t));
+		Coded		c, whole;
+		void	   *model;
+		uint64_t	bytes;
 
 		REQUIRE(code_rows(&c, codec, &params, raw, n));
 		REQUIRE(code_rows(&whole, codec, &params, raw, n));
@@ -574,8 +557,8 @@ test_pieces(void)
 		encode(&c, order, 64, 896);
 		for (uint32_t i = 0; i < n; i++)
 		{
-			float a[20];
-			float b[20];
+			float		a[20];
+			float		b[20];
 
 			codec->decode(&c.codes, i, a);
 			codec->decode(&whole.codes, order[i], b);
@@ -594,19 +577,19 @@ static double
 ranking_recall(const Coded *c, const void *raw, uint32_t window, uint32_t queries)
 {
 	const AnnParams *params = &c->params;
-	uint32_t n = c->codes.n;
-	void *asked = clustered_rows(params, queries, 60, 77);
-	float *query = allocate(params->dim * sizeof(float));
-	float *dots = allocate(n * sizeof(float));
-	double *x = allocate(params->dim * sizeof(double));
-	AnnHit *ranked = allocate(n * sizeof(AnnHit));
-	uint32_t found = 0;
+	uint32_t	n = c->codes.n;
+	void	   *asked = clustered_rows(params, queries, 60, 77);
+	float	   *query = allocate(params->dim * sizeof(float));
+	float	   *dots = allocate(n * sizeof(float));
+	double	   *x = allocate(params->dim * sizeof(double));
+	AnnHit	   *ranked = allocate(n * sizeof(AnnHit));
+	uint32_t	found = 0;
 
 	for (uint32_t q = 0; q < queries; q++)
 	{
-		AnnHit *exact = brute_force(params, raw, n, AnnRow(params, asked, q));
+		AnnHit	   *exact = brute_force(params, raw, n, AnnRow(params, asked, q));
 		AnnCodeQuery prepared;
-		double centre = 0;
+		double		centre = 0;
 
 		load_double(params, asked, q, x);
 		for (uint32_t d = 0; d < params->dim; d++)
@@ -649,12 +632,12 @@ test_ranking(void)
 	{
 		for (int kind = 0; kind < 3; kind++)
 		{
-			AnnParams params =
+			AnnParams	params =
 				pq_params(kind == 1 ? ANN_HNSW_PRQ : ANN_IVF_PQ, metrics[m], 64, 0, 8);
-			uint32_t n = 4096;
-			void *raw = clustered_rows(&params, n, 60, 12);
-			Coded c;
-			double recall;
+			uint32_t	n = 4096;
+			void	   *raw = clustered_rows(&params, n, 60, 12);
+			Coded		c;
+			double		recall;
 
 			REQUIRE(code_rows(&c, kind == 2 ? &AnnCodecPq4 : &AnnCodecPq, &params, raw, n));
 			recall = ranking_recall(&c, raw, 40, 20);
@@ -675,12 +658,12 @@ test_extremes(void)
 	for (int kind = 0; kind < 3; kind++)
 	{
 		const AnnCodec *codec = kind == 2 ? &AnnCodecPq4 : &AnnCodecPq;
-		AnnParams params = pq_params(kind == 1 ? ANN_HNSW_PRQ : ANN_IVF_PQ, ANN_L2, 8, 4, 8);
-		uint32_t n = 300;
-		float *raw = clustered_rows(&params, n, 5, 1);
-		float *dots = allocate(n * sizeof(float));
+		AnnParams	params = pq_params(kind == 1 ? ANN_HNSW_PRQ : ANN_IVF_PQ, ANN_L2, 8, 4, 8);
+		uint32_t	n = 300;
+		float	   *raw = clustered_rows(&params, n, 5, 1);
+		float	   *dots = allocate(n * sizeof(float));
 		static const float queries[] = {0, 1e-30f, 1, 1e30f, INFINITY, NAN};
-		Coded c;
+		Coded		c;
 
 		for (uint32_t d = 0; d < 8; d++)
 		{
@@ -697,7 +680,7 @@ test_extremes(void)
 			CHECK(c.meta[i].error >= 0 && c.meta[i].norm2 >= 0);
 		for (size_t q = 0; q < 6; q++)
 		{
-			float query[8];
+			float		query[8];
 			AnnCodeQuery prepared;
 
 			for (uint32_t d = 0; d < 8; d++)
@@ -720,22 +703,22 @@ test_extremes(void)
 static void
 test_models_from_disk(void)
 {
-	CheckRandom r = {31337};
+	CheckRandom	r = {31337};
 
 	for (int kind = 0; kind < 4; kind++)
 	{
 		const AnnCodec *codec = kind == 2 ? &AnnCodecPq4 : &AnnCodecPq;
-		AnnParams params =
+		AnnParams	params =
 			pq_params(kind == 1 ? ANN_HNSW_PRQ : ANN_IVF_PQ, ANN_L2, 14, kind == 3 ? 7 : 0, 5);
-		uint32_t n = 500;
-		void *raw = clustered_rows(&params, n, 10, 9);
-		float query[14];
-		float decoded[14];
-		float dots[64];
-		AnnParams other;
-		Coded c;
-		uint64_t bytes;
-		int passed = 0;
+		uint32_t	n = 500;
+		void	   *raw = clustered_rows(&params, n, 10, 9);
+		float		query[14];
+		float		decoded[14];
+		float		dots[64];
+		AnnParams	other;
+		Coded		c;
+		uint64_t	bytes;
+		int			passed = 0;
 
 		for (uint32_t d = 0; d < 14; d++)
 			query[d] = random_normal(&r);
@@ -770,11 +753,11 @@ test_models_from_disk(void)
 		/* garbled, the codes too; the copy has just the bytes it says, so that ASan sees more */
 		for (int t = 0; t < 3000; t++)
 		{
-			uint8_t *copy = malloc(bytes);
-			uint8_t *code = malloc(codec->code_bytes(&params, c.model, n));
-			uint32_t flips = 1 + (uint32_t) (CheckRandomBits(&r) % 6);
-			uint64_t span = t % 3 == 0 ? bytes : 24;
-			AnnCodes codes = c.codes;
+			uint8_t	   *copy = malloc(bytes);
+			uint8_t	   *code = malloc(codec->code_bytes(&params, c.model, n));
+			uint32_t	flips = 1 + (uint32_t) (CheckRandomBits(&r) % 6);
+			uint64_t	span = t % 3 == 0 ? bytes : 24;
+			AnnCodes	codes = c.codes;
 			AnnCodeQuery prepared = {.codes = &codes, .query = query};
 
 			memcpy(copy, c.model, bytes);
@@ -808,15 +791,15 @@ test_models_from_disk(void)
 /* An environment that refuses the nth allocation, or stops at the nth question. */
 typedef struct Faults
 {
-	int allocations;
-	int questions;
-	int live;
+	int			allocations;
+	int			questions;
+	int			live;
 } Faults;
 
 static void *
 fault_alloc(void *ctx, size_t bytes)
 {
-	Faults *faults = ctx;
+	Faults	   *faults = ctx;
 
 	if (--faults->allocations == 0)
 		return NULL;
@@ -841,17 +824,17 @@ fault_cancelled(void *ctx)
 static void
 test_faults(void)
 {
-	AnnParams params = pq_params(ANN_HNSW_PRQ, ANN_L2, 12, 3, 4);
-	uint32_t n = 600;
-	void *raw = clustered_rows(&params, n, 10, 9);
-	int refused = 0;
-	int cancelled = 0;
+	AnnParams	params = pq_params(ANN_HNSW_PRQ, ANN_L2, 12, 3, 4);
+	uint32_t	n = 600;
+	void	   *raw = clustered_rows(&params, n, 10, 9);
+	int			refused = 0;
+	int			cancelled = 0;
 
 	for (int at = 1; at < 100; at++)
 	{
-		Faults faults = {.allocations = at % 2 ? (at + 1) / 2 : 0,
+		Faults		faults = {.allocations = at % 2 ? (at + 1) / 2 : 0,
 						 .questions = at % 2 ? 0 : at * 2};
-		AnnEnv env = {&faults, fault_alloc, fault_free, fault_cancelled, NULL};
+		AnnEnv		env = {&faults, fault_alloc, fault_free, fault_cancelled, NULL};
 		AnnCodecInput input = {.params = &params,
 							   .raw = raw,
 							   .n = n,
@@ -859,9 +842,9 @@ test_faults(void)
 							   .env = &env,
 							   .ncenters = 1,
 							   .centers = allocate(12 * sizeof(float))};
-		void *model = NULL;
-		uint64_t bytes;
-		AnnStatus status;
+		void	   *model = NULL;
+		uint64_t	bytes;
+		AnnStatus	status;
 
 		memset((float *) input.centers, 0, 12 * sizeof(float));
 		status = AnnCodecPq.train(&input, &model, &bytes);
@@ -884,7 +867,7 @@ test_bits(void)
 {
 	static const struct
 	{
-		uint32_t n, asked, got;
+		uint32_t	n, asked, got;
 	} cases[] = {
 		{1, 8, 1},    {16, 8, 1},    {64, 8, 3},     {2047, 8, 7},
 		{2048, 8, 8}, {2048, 24, 8}, {16384, 24, 9}, {5000, 6, 6},
@@ -892,9 +875,9 @@ test_bits(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
-		AnnParams params = pq_params(ANN_HNSW_PQ, ANN_L2, 4, 1, cases[i].asked);
-		void *raw = clustered_rows(&params, cases[i].n, 10, 9);
-		Coded c;
+		AnnParams	params = pq_params(ANN_HNSW_PQ, ANN_L2, 4, 1, cases[i].asked);
+		void	   *raw = clustered_rows(&params, cases[i].n, 10, 9);
+		Coded		c;
 
 		REQUIRE(code_rows(&c, &AnnCodecPq, &params, raw, cases[i].n));
 		CHECK(((PqModel *) c.model)->nbits == cases[i].got);
