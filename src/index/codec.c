@@ -35,7 +35,9 @@ AnnCodecOf(AnnQuantizer quantizer)
 		case ANN_QUANT_BF16:
 			return &AnnCodecBf16;
 		case ANN_QUANT_PQ:
+			return &AnnCodecPq;
 		case ANN_QUANT_PQ4:
+			return &AnnCodecPq4;
 		case ANN_QUANT_RABITQ:
 		case ANN_QUANT_NONE:
 		case ANN_QUANT_F32:
