@@ -34,9 +34,10 @@ AnnCodecOf(AnnQuantizer quantizer)
 			return &AnnCodecF16;
 		case ANN_QUANT_BF16:
 			return &AnnCodecBf16;
+		case ANN_QUANT_RABITQ:
+			return &AnnCodecRabitq;
 		case ANN_QUANT_PQ:
 		case ANN_QUANT_PQ4:
-		case ANN_QUANT_RABITQ:
 		case ANN_QUANT_NONE:
 		case ANN_QUANT_F32:
 			break;
