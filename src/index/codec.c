@@ -34,11 +34,12 @@ AnnCodecOf(AnnQuantizer quantizer)
 			return &AnnCodecF16;
 		case ANN_QUANT_BF16:
 			return &AnnCodecBf16;
+		case ANN_QUANT_RABITQ:
+			return &AnnCodecRabitq;
 		case ANN_QUANT_PQ:
 			return &AnnCodecPq;
 		case ANN_QUANT_PQ4:
 			return &AnnCodecPq4;
-		case ANN_QUANT_RABITQ:
 		case ANN_QUANT_NONE:
 		case ANN_QUANT_F32:
 			break;
