@@ -83,7 +83,7 @@ SELECT jsonb_path_query_first(:'plan'::jsonb, '$.**."Vector Index Type"') AS typ
 	jsonb_path_query_first(:'plan'::jsonb, '$.**."Vector Rows Returned"') AS returned_rows
 	FROM milvus.last_search();
 SELECT jsonb_array_length(:'plan'::jsonb) AS queries, :'plan'::jsonb -> 0 ? 'Plan' AS plan;
-SELECT line FROM regexp_split_to_table(explained(:'query', 'yaml'), '\n') AS line
+SELECT ltrim(line) AS line FROM regexp_split_to_table(explained(:'query', 'yaml'), '\n') AS line
 	WHERE line ~ '^ +Vector Rows Returned: 12$' AND line !~ '\t' LIMIT 1;
 -- every tag of XML that is opened is closed, in order
 CREATE FUNCTION balanced(document text) RETURNS boolean LANGUAGE plpgsql AS $$
