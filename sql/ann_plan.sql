@@ -16,7 +16,7 @@ DECLARE
 	line text;
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		CONTINUE WHEN line ~ 'Sort Key|Order By|Filter: \(\(v <->';
+		CONTINUE WHEN line ~ 'Sort Key|Order By|Disabled|Filter: \(\(v <->';
 		RETURN NEXT line;
 	END LOOP;
 END

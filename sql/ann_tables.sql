@@ -15,7 +15,11 @@ SELECT sealed_rows, growing_rows FROM milvus.index_stats('items_partial');
 EXPLAIN (COSTS OFF) SELECT id FROM items WHERE category = 3 ORDER BY v <-> '[0,0,0]' LIMIT 3;
 SELECT id FROM items WHERE category = 3 ORDER BY v <-> '[0,0,0]' LIMIT 3;
 SELECT count(*), bool_and(category = 3) AS passed FROM (SELECT * FROM items WHERE category = 3 ORDER BY v <-> '[0,0,0]') AS s;
+RESET enable_seqscan;
+RESET enable_sort;
 EXPLAIN (COSTS OFF) SELECT id FROM items WHERE category = 4 ORDER BY v <-> '[0,0,0]' LIMIT 3;
+SET enable_seqscan = off;
+SET enable_sort = off;
 -- rows that come to satisfy the predicate, and rows that cease to
 UPDATE items SET category = 3 WHERE id = 1;
 UPDATE items SET category = 4 WHERE id = 3;

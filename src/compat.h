@@ -10,10 +10,18 @@
 #include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/pg_class.h"
+#include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#if PG_VERSION_NUM < 170000
+#include "tcop/tcopprot.h"
+#endif
 #if PG_VERSION_NUM >= 160000
 #include "utils/relfilenumbermap.h"
 #else
@@ -68,6 +76,42 @@
 #define MilvusDisablePath(indexpath) ((indexpath)->path.disabled_nodes = 2)
 #else
 #define MilvusDisablePath(indexpath) ((void) 0)
+#endif
+
+/* Whether EXPLAIN asks an extension for what to say of each plan node. */
+#define MILVUS_EXPLAINS_NODES (PG_VERSION_NUM >= 180000)
+
+/* A search that the server counts by itself for EXPLAIN, from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define MilvusCountIndexSearch(scan) \
+	do { \
+		if ((scan)->instrument != NULL) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define MilvusCountIndexSearch(scan) ((void) 0)
+#endif
+
+/* Plan a query and explain it: what EXPLAIN does where no hook is set. */
+#if PG_VERSION_NUM < 170000
+static inline void
+standard_ExplainOneQuery(Query *query, int cursor_options, IntoClause *into, ExplainState *es,
+						 const char *source, ParamListInfo params, QueryEnvironment *environment)
+{
+	BufferUsage before = pgBufferUsage;
+	BufferUsage used;
+	instr_time	start;
+	instr_time	duration;
+	PlannedStmt *plan;
+
+	INSTR_TIME_SET_CURRENT(start);
+	plan = pg_plan_query(query, source, cursor_options, params);
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	memset(&used, 0, sizeof(used));
+	BufferUsageAccumDiff(&used, &pgBufferUsage, &before);
+	ExplainOnePlan(plan, into, es, source, params, environment, &duration, es->buffers ? &used : NULL);
+}
 #endif
 
 /*

@@ -150,6 +150,114 @@ MilvusDefineSettings(void)
 	MarkGUCPrefixReserved("milvus");
 }
 
+/* ---- pgvector's settings ---- */
+
+PgvectorSettings pgvector_settings;
+
+static const struct config_enum_entry hnsw_scan_options[] = {
+	{"off", PGVECTOR_SCAN_OFF, false},
+	{"relaxed_order", PGVECTOR_SCAN_RELAXED, false},
+	{"strict_order", PGVECTOR_SCAN_STRICT, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry ivfflat_scan_options[] = {
+	{"off", PGVECTOR_SCAN_OFF, false},
+	{"relaxed_order", PGVECTOR_SCAN_RELAXED, false},
+	{NULL, 0, false}
+};
+
+/* One of them: an enum when it has options, a real number when its address is one's. */
+typedef struct PgvectorSetting
+{
+	const char *name;
+	const char *description;
+	int		   *value;
+	double	   *real_value;
+	const struct config_enum_entry *options;
+	int			initial;
+	int			min;
+	int			max;
+	bool		foreign;		/* another library defined it */
+} PgvectorSetting;
+
+static PgvectorSetting pgvector_table[] = {
+	{.name = "hnsw.ef_search",.description = "Length of the candidate list of a search.",
+	.value = &pgvector_settings.ef_search,.initial = 40,.min = 1,.max = 1000},
+	{.name = "hnsw.iterative_scan",.description = "Whether a scan goes on after ef_search rows, and in which order.",
+	.value = &pgvector_settings.hnsw_iterative_scan,.options = hnsw_scan_options},
+	{.name = "hnsw.max_scan_tuples",.description = "Number of rows after which an iterative scan ends.",
+	.value = &pgvector_settings.max_scan_tuples,.initial = 20000,.min = 1,.max = INT_MAX},
+	{.name = "hnsw.scan_mem_multiplier",.description = "Accepted for compatibility; a search's memory needs no bound.",
+	.real_value = &pgvector_settings.scan_mem_multiplier,.initial = 1,.min = 1,.max = 1000},
+	{.name = "ivfflat.probes",.description = "Number of lists a search looks at.",
+	.value = &pgvector_settings.probes,.initial = 1,.min = 1,.max = 32768},
+	{.name = "ivfflat.iterative_scan",.description = "Whether a scan goes on after the rows of the probed lists.",
+	.value = &pgvector_settings.ivfflat_iterative_scan,.options = ivfflat_scan_options},
+	{.name = "ivfflat.max_probes",.description = "Number of lists after which an iterative scan ends.",
+	.value = &pgvector_settings.max_probes,.initial = 32768,.min = 1,.max = 32768},
+};
+
+static bool pgvector_any_foreign;
+
+void
+MilvusDefinePgvectorSettings(void)
+{
+	static bool done = false;
+
+	if (done)
+		return;
+	done = true;
+	for (int i = 0; i < (int) lengthof(pgvector_table); i++)
+	{
+		PgvectorSetting *setting = &pgvector_table[i];
+
+		/* what SET made before anybody defined it is a placeholder, and ours to define */
+		setting->foreign = GetConfigOption(setting->name, true, false) != NULL &&
+			(GetConfigOptionFlags(setting->name, true) & GUC_CUSTOM_PLACEHOLDER) == 0;
+		pgvector_any_foreign |= setting->foreign;
+		if (setting->foreign)
+			continue;
+		if (setting->options != NULL)
+			DefineCustomEnumVariable(setting->name, setting->description, NULL, setting->value,
+									 setting->initial, setting->options,
+									 PGC_USERSET, 0, NULL, NULL, NULL);
+		else if (setting->real_value != NULL)
+			DefineCustomRealVariable(setting->name, setting->description, NULL, setting->real_value,
+									 setting->initial, setting->min, setting->max,
+									 PGC_USERSET, 0, NULL, NULL, NULL);
+		else
+			DefineCustomIntVariable(setting->name, setting->description, NULL, setting->value,
+									setting->initial, setting->min, setting->max,
+									PGC_USERSET, 0, NULL, NULL, NULL);
+	}
+}
+
+void
+MilvusReadPgvectorSettings(void)
+{
+	if (!pgvector_any_foreign)
+		return;
+	for (int i = 0; i < (int) lengthof(pgvector_table); i++)
+	{
+		PgvectorSetting *setting = &pgvector_table[i];
+		const char *text;
+
+		if (!setting->foreign || setting->value == NULL)
+			continue;
+		text = GetConfigOption(setting->name, false, false);
+		*setting->value = setting->initial;
+		if (setting->options == NULL)
+			*setting->value = Max(setting->min, Min(setting->max, (int) strtol(text, NULL, 10)));
+		else
+			for (const struct config_enum_entry *entry = setting->options; entry->name != NULL; entry++)
+				if (strcmp(entry->name, text) == 0)
+					*setting->value = entry->val;
+	}
+}
+
+/* ---- steps at which tests stop the process ---- */
+
 /*
  * What milvus.debug_point asks for at a step: NULL nothing, else what follows the
  * name (":error,..." and so on, or the end).

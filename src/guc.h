@@ -32,6 +32,36 @@ extern MilvusSettings milvus_settings;
 
 extern void MilvusDefineSettings(void);
 
+/* pgvector's settings, which indexes made with its syntax obey. */
+typedef enum PgvectorScan
+{
+	PGVECTOR_SCAN_OFF,
+	PGVECTOR_SCAN_RELAXED,
+	PGVECTOR_SCAN_STRICT
+} PgvectorScan;
+
+typedef struct PgvectorSettings
+{
+	int			ef_search;		/* hnsw.ef_search */
+	int			hnsw_iterative_scan;	/* hnsw.iterative_scan */
+	int			max_scan_tuples;	/* hnsw.max_scan_tuples */
+	double		scan_mem_multiplier;	/* hnsw.scan_mem_multiplier: accepted, bounds nothing */
+	int			probes;			/* ivfflat.probes */
+	int			ivfflat_iterative_scan; /* ivfflat.iterative_scan */
+	int			max_probes;		/* ivfflat.max_probes */
+} PgvectorSettings;
+
+extern PgvectorSettings pgvector_settings;
+
+/*
+ * Define those that nobody has defined yet.  Only in a process that uses the
+ * syntax: two libraries cannot define the same setting, and pgvector's, loaded
+ * later into the same process, would fail.
+ */
+extern void MilvusDefinePgvectorSettings(void);
+/* Bring pgvector_settings up to date with those that another library defined. */
+extern void MilvusReadPgvectorSettings(void);
+
 /*
  * A named step at which tests stop the process: `milvus.debug_point = 'name'`
  * kills it with SIGKILL there, 'name:error' raises an ERROR, 'name:wait' waits

@@ -19,4 +19,6 @@ _PG_init(void)
 	KernelsInit();
 	MilvusDefineSettings();
 	AnnDefineOptions();
+	AnnDefinePgvectorOptions();
+	AnnInstallExplain();
 }

@@ -26,10 +26,10 @@
 #define DOUBT 1.0
 #define MAX_QUERIES 100
 
-const uint32_t AnnEffortsGraph[ANN_EFFORTS] = {
+static const uint32_t efforts_graph[ANN_EFFORTS] = {
 	12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024
 };
-const uint32_t AnnEffortsLists[ANN_EFFORTS] = {
+static const uint32_t efforts_lists[ANN_EFFORTS] = {
 	1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128
 };
 
@@ -280,9 +280,9 @@ AnnEfforts(AnnType type)
 	switch (AnnTypeStructure(type))
 	{
 		case ANN_GRAPH:
-			return AnnEffortsGraph;
+			return efforts_graph;
 		case ANN_LISTS:
-			return AnnEffortsLists;
+			return efforts_lists;
 		default:
 			return NULL;
 	}

@@ -289,6 +289,7 @@ typedef struct AnnSearchParams
 {
 	uint32_t	ef;				/* HNSW: length of the candidate list, >= 1 */
 	uint32_t	nprobe;			/* IVF: lists looked at first, >= 1 */
+	uint32_t	max_probes;		/* IVF: lists looked at in all, at least nprobe; 0: no bound */
 	uint32_t	rbq_query_bits; /* IVF_RABITQ: bits of the query, 0: not quantized */
 
 	/*

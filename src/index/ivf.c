@@ -149,13 +149,16 @@ AnnIvfGive(AnnSearch *search)
 	AnnScratch *scratch = search->scratch;
 	AnnScan    *scan = &scratch->scan;
 	uint32_t	upto;
+	uint32_t	last = segment->nlist;
 	AnnStatus	status = ANN_OK;
 
+	if (search->params.max_probes > 0)
+		last = AnnMin(last, AnnMax(search->params.max_probes, search->params.nprobe));
 	if (search->next_list == 0)
 		status = rank_lists(search);
 	if (status != ANN_OK)
 		return status;
-	upto = (uint32_t) AnnMin((uint64_t) segment->nlist,
+	upto = (uint32_t) AnnMin((uint64_t) last,
 							 AnnMax((uint64_t) search->params.nprobe,
 									2 * (uint64_t) search->next_list));
 	sort_lists(scratch, segment->nlist, upto, &search->sorted_lists);
@@ -169,10 +172,10 @@ AnnIvfGive(AnnSearch *search)
 		search->given += n;
 		scan->stats.hops++;
 	}
-	if (search->next_list == segment->nlist)
+	if (search->next_list == last)
 	{
 		search->exhausted = true;
-		scan->stats.exhaustive = true;
+		scan->stats.exhaustive = last == segment->nlist;
 	}
 	return status;
 }

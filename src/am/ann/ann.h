@@ -63,6 +63,7 @@ typedef enum AnnIndexType
 
 extern void AnnDefineOptions(void);
 extern bytea *AnnParseOptions(Datum reloptions, bool validate);
+extern const AnnOptions *AnnGetOptions(Relation index);
 
 /*
  * What an operator class says of its type: the support function returns a
@@ -115,6 +116,32 @@ typedef enum AnnRowClass
  */
 extern AnnRowClass AnnClassify(Relation index, const AnnParams *params, Datum value, bool isnull,
 							   const void **data);
+
+extern IndexBuildResult *annbuild(Relation heap, Relation index, IndexInfo *indexInfo);
+
+/* Whether an index (not a partitioned one) is of an access method of ours. */
+static inline bool
+AnnIsOurIndex(Relation index)
+{
+	return index->rd_rel->relkind == RELKIND_INDEX && index->rd_indam->ambuild == annbuild;
+}
+
+/* ---- pgvector's syntax and settings (annpgvector.c) ---- */
+
+extern void AnnDefinePgvectorOptions(void);
+
+/* How far a search goes, by the settings that an index of its access method obeys. */
+typedef struct AnnEffort
+{
+	int			ef;
+	int			nprobe;
+	int			max_probes;		/* lists at most, 0: all when the executor wants so many rows */
+	uint64		max_tuples;		/* rows handed out at most, 0: no bound */
+	double		target_recall;	/* asked for instead of ef and nprobe; 0: not */
+	bool		strict;			/* a row found late is dropped, not returned out of order */
+} AnnEffort;
+
+extern void AnnGetEffort(Relation index, AnnEffort *effort);
 
 /* ---- metapage (annmeta.c) ---- */
 
@@ -541,6 +568,16 @@ typedef struct AnnScanStats
 
 extern AnnScanStats ann_last_scan;
 
+/*
+ * Sums over all searches of a scan until now (an index may be searched once for
+ * each row of an outer side), and their number.
+ */
+extern uint64 AnnScanTotals(IndexScanDesc scan, AnnScanStats *totals);
+
+/* ---- EXPLAIN (annexplain.c) ---- */
+
+extern void AnnInstallExplain(void);
+
 /* ---- SQL functions (annfuncs.c, anncheck.c) ---- */
 
 extern Relation AnnOpenForFunction(Oid indexid, LOCKMODE lockmode, Relation *heap);
@@ -548,7 +585,8 @@ extern void AnnCloseForFunction(Relation index, Relation heap, LOCKMODE lockmode
 
 /* ---- callbacks of the access method ---- */
 
-extern IndexBuildResult *annbuild(Relation heap, Relation index, IndexInfo *indexInfo);
+/* The callbacks that our access methods share. */
+extern IndexAmRoutine *AnnMakeRoutine(void);
 extern void annbuildempty(Relation index);
 extern bool anninsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 					  Relation heap, IndexUniqueCheck checkUnique, bool indexUnchanged,

@@ -9,7 +9,6 @@
 
 #include "am/ann/ann.h"
 #include "compat.h"
-#include "guc.h"
 
 #include "optimizer/optimizer.h"
 #include "utils/float.h"
@@ -27,17 +26,17 @@
  * Rows compared by code before the first result is known.
  */
 static double
-rows_compared(const AnnParams *params, double rows, double segments)
+rows_compared(const AnnParams *params, const AnnEffort *effort, double rows, double segments)
 {
 	double		per_segment = rows / Max(segments, 1);
 	double		compared = rows;
 
 	if (AnnTypeStructure(params->type) == ANN_GRAPH)
-		compared = segments * (milvus_settings.ef * HNSW_COMPARED_PER_EF +
+		compared = segments * (effort->ef * HNSW_COMPARED_PER_EF +
 							   params->m * log(Max(per_segment, 2)));
 	else if (AnnTypeStructure(params->type) == ANN_LISTS)
 		compared = segments * params->nlist +
-			rows * Min(1.0, (double) milvus_settings.nprobe / params->nlist);
+			rows * Min(1.0, (double) effort->nprobe / params->nlist);
 	return Min(compared, rows);
 }
 
@@ -48,6 +47,7 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 {
 	IndexOptInfo *info = path->indexinfo;
 	AnnParams	params;
+	AnnEffort	effort;
 	AnnMeta		meta;
 	Relation	index;
 	double		growing;
@@ -69,12 +69,13 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	index = index_open(info->indexoid, NoLock);
 	AnnGetParams(index, &params);
+	AnnGetEffort(index, &effort);
 	AnnReadMeta(index, &meta);
 	growing = AnnGrowingRows(index, &meta);
 	index_close(index, NoLock);
 
 	per_row = cpu_operator_cost * (CODE_COST_FIXED + params.dim / CODE_COST_DIMENSIONS);
-	first = rows_compared(&params, meta.segment_rows, meta.nsegments) + growing;
+	first = rows_compared(&params, &effort, meta.segment_rows, meta.nsegments) + growing;
 
 	/* the metapage and the last growing page are always read */
 	*indexStartupCost = first * per_row + 2 * cpu_index_tuple_cost;

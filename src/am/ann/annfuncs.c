@@ -8,8 +8,6 @@
 #include "access/table.h"
 #include "am/ann/ann.h"
 #include "catalog/index.h"
-#include "catalog/pg_am.h"
-#include "commands/defrem.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -48,7 +46,7 @@ AnnOpenForFunction(Oid indexid, LOCKMODE lockmode, Relation *heap)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is a partitioned index", RelationGetRelationName(index)),
 				 errhint("Name the index of a partition; pg_partition_tree() lists them.")));
-	if (index->rd_rel->relkind != RELKIND_INDEX || index->rd_rel->relam != get_am_oid("ann", false))
+	if (!AnnIsOurIndex(index))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not an ann index", RelationGetRelationName(index))));

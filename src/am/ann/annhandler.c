@@ -116,8 +116,8 @@ annvalidate(Oid opclassoid)
 	return valid;
 }
 
-Datum
-ann_handler(PG_FUNCTION_ARGS)
+IndexAmRoutine *
+AnnMakeRoutine(void)
 {
 	IndexAmRoutine *am = makeNode(IndexAmRoutine);
 
@@ -156,5 +156,11 @@ ann_handler(PG_FUNCTION_ARGS)
 	am->amgettuple = anngettuple;
 	am->amendscan = annendscan;
 
-	PG_RETURN_POINTER(am);
+	return am;
+}
+
+Datum
+ann_handler(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(AnnMakeRoutine());
 }

@@ -12,6 +12,7 @@
 #include "guc.h"
 #include "index/sq8.h"
 #include "kernels/kernels.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 static relopt_kind ann_relopt_kind;
@@ -177,6 +178,37 @@ AnnGetOpclass(Relation index)
 }
 
 /*
+ * The options of an index of any of our access methods: none given are the
+ * defaults of its access method, which are made once.
+ */
+const AnnOptions *
+AnnGetOptions(Relation index)
+{
+	static struct
+	{
+		amoptions_function parse;
+		const AnnOptions *options;
+	}			defaults[3];
+	amoptions_function parse = index->rd_indam->amoptions;
+	MemoryContext old;
+	int			i;
+
+	if (index->rd_options != NULL)
+		return (const AnnOptions *) index->rd_options;
+	for (i = 0; i < (int) lengthof(defaults) - 1; i++)
+		if (defaults[i].parse == parse || defaults[i].parse == NULL)
+			break;
+	if (defaults[i].parse != parse)
+	{
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		defaults[i].options = (const AnnOptions *) parse((Datum) 0, false);
+		defaults[i].parse = parse;
+		MemoryContextSwitchTo(old);
+	}
+	return defaults[i].options;
+}
+
+/*
  * The type of new segments.  AUTOINDEX is a graph: it is ahead of lists at every
  * recall from a few hundred rows on, and below that a search reads all codes
  * whatever the structure.
@@ -229,15 +261,8 @@ choose_type(Relation index, const AnnParams *params, int option)
 void
 AnnGetParams(Relation index, AnnParams *params)
 {
-	static const AnnOptions defaults = {
-		.nlist = ANN_DEFAULT_NLIST,
-		.sq_type = ANN_QUANT_SQ8,
-		.pq_nbits = ANN_DEFAULT_PQ_NBITS,
-		.nrq = ANN_DEFAULT_NRQ,
-		.with_raw_data = true,
-	};
 	const AnnOpclass *opclass = AnnGetOpclass(index);
-	const AnnOptions *options = index->rd_options ? (const AnnOptions *) index->rd_options : &defaults;
+	const AnnOptions *options = AnnGetOptions(index);
 	int32		typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 	bool		chosen = options->index_type == ANN_INDEX_AUTO || options->index_type == ANN_INDEX_ANNOY;
 
@@ -282,9 +307,7 @@ AnnGetParams(Relation index, AnnParams *params)
 uint32
 AnnSegmentRows(Relation index)
 {
-	const AnnOptions *options = (const AnnOptions *) index->rd_options;
-
-	return options ? options->segment_rows : ANN_DEFAULT_SEGMENT_ROWS;
+	return AnnGetOptions(index)->segment_rows;
 }
 
 uint32

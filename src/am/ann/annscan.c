@@ -13,6 +13,7 @@
 
 #include "access/relscan.h"
 #include "am/ann/ann.h"
+#include "compat.h"
 #include "guc.h"
 #include "index/sq8.h"
 #include "miscadmin.h"
@@ -92,12 +93,13 @@ struct AnnScanState
 	float		last_distance;
 	bool		any_returned;
 	uint64		returned;
-	int			ef;
-	int			nprobe;
+	AnnEffort	effort;
 	/* where an enumeration stands */
 	int			enum_source;
 	uint64		enum_row;
-	AnnScanStats stats;
+	AnnScanStats stats;			/* of the current search */
+	AnnScanStats totals;		/* of the ended ones */
+	uint64		searches;		/* begun */
 };
 
 /* ---- environment: memory of the scan's context ---- */
@@ -168,10 +170,10 @@ give_scratch(AnnScratch *scratch)
 }
 
 /*
- * Leave the figures of the scan for milvus.last_search().
+ * The figures of the current search.
  */
-static void
-note_stats(AnnScanState *state)
+static AnnScanStats
+current_stats(const AnnScanState *state)
 {
 	AnnScanStats stats = state->stats;
 
@@ -191,7 +193,42 @@ note_stats(AnnScanState *state)
 		stats.batches += s->batches;
 		stats.exhaustive |= s->exhaustive;
 	}
-	ann_last_scan = stats;
+	return stats;
+}
+
+/*
+ * Add a search's figures to the sums; what is not counted is the last one's.
+ */
+static void
+add_stats(AnnScanStats *totals, const AnnScanStats *stats)
+{
+	AnnScanStats sum = *stats;
+
+	sum.types |= totals->types;
+	sum.code_distances += totals->code_distances;
+	sum.exact_distances += totals->exact_distances;
+	sum.hops += totals->hops;
+	sum.excluded += totals->excluded;
+	sum.dropped += totals->dropped;
+	sum.returned += totals->returned;
+	sum.batches += totals->batches;
+	sum.exhaustive |= totals->exhaustive;
+	*totals = sum;
+}
+
+uint64
+AnnScanTotals(IndexScanDesc scan, AnnScanStats *totals)
+{
+	const AnnScanState *state = scan->opaque;
+
+	*totals = state->totals;
+	if (state->nsources > 0)
+	{
+		AnnScanStats current = current_stats(state);
+
+		add_stats(totals, &current);
+	}
+	return state->searches;
 }
 
 /*
@@ -204,7 +241,10 @@ release_sources(void *arg)
 	AnnScanState *state = arg;
 
 	if (state->nsources > 0)
-		note_stats(state);
+	{
+		ann_last_scan = current_stats(state);
+		add_stats(&state->totals, &ann_last_scan);
+	}
 	for (int i = 0; i < state->nsources; i++)
 	{
 		Source	   *source = &state->sources[i];
@@ -400,12 +440,13 @@ table_distance(void *arg, uint32_t row)
 static void
 choose_effort(AnnScanState *state, const AnnSegmentHandle *handle, AnnSearchParams *params)
 {
-	params->ef = state->ef;
-	params->nprobe = state->nprobe;
-	if (milvus_settings.target_recall == 0 || AnnEfforts(handle->params.type) == NULL)
+	params->ef = state->effort.ef;
+	params->nprobe = state->effort.nprobe;
+	params->max_probes = state->effort.max_probes;
+	if (state->effort.target_recall == 0 || AnnEfforts(handle->params.type) == NULL)
 		return;
 	params->ef = params->nprobe = AnnEffortFor(handle->params.type, &handle->entry.calibration,
-											   milvus_settings.target_recall);
+											   state->effort.target_recall);
 	/* what last_search() shows */
 	if (AnnTypeStructure(handle->params.type) == ANN_GRAPH)
 		state->stats.ef = Max(state->stats.ef, (int) params->ef);
@@ -731,13 +772,14 @@ start_scan(IndexScanDesc scan)
 		elog(ERROR, "a scan of an ann index needs one ORDER BY distance");
 
 	pgstat_count_index_scan(scan->indexRelation);
+	MilvusCountIndexSearch(scan);
 	old = MemoryContextSwitchTo(state->query_context);
 	memset(&state->stats, 0, sizeof(state->stats));
 	state->stats.index = RelationGetRelid(state->index);
 	state->heap = scan->heapRelation;
 	state->snapshot = scan->xs_snapshot;
-	state->ef = milvus_settings.ef;
-	state->nprobe = milvus_settings.nprobe;
+	state->searches++;
+	AnnGetEffort(state->index, &state->effort);
 	state->returned = 0;
 	state->any_returned = false;
 	state->enum_source = 0;
@@ -758,8 +800,8 @@ start_scan(IndexScanDesc scan)
 	}
 	state->stats.nsegments = state->view->nsegments;
 	state->stats.growing_rows = state->growing_n + state->growing_aside;
-	state->stats.ef = milvus_settings.target_recall == 0 ? state->ef : 0;
-	state->stats.nprobe = milvus_settings.target_recall == 0 ? state->nprobe : 0;
+	state->stats.ef = state->effort.target_recall == 0 ? state->effort.ef : 0;
+	state->stats.nprobe = state->effort.target_recall == 0 ? state->effort.nprobe : 0;
 	for (int i = 0; i < state->view->nsegments; i++)
 	{
 		AnnViewSegment *segment = &state->view->segments[i];
@@ -844,8 +886,7 @@ next_hit(AnnScanState *state, ItemPointer tid)
 		if (best == NULL)
 			return false;
 		hit = &best->hits[best->next];
-		if (state->any_returned && hit->distance < state->last_distance &&
-			milvus_settings.iterative_order == ITERATIVE_STRICT)
+		if (state->any_returned && hit->distance < state->last_distance && state->effort.strict)
 		{
 			state->stats.dropped++;
 			best->next++;
@@ -930,7 +971,7 @@ anngettuple(IndexScanDesc scan, ScanDirection dir)
 		start_scan(scan);
 	scan->xs_recheck = false;
 	scan->xs_recheckorderby = false;
-	if (milvus_settings.max_scan_tuples > 0 && state->returned >= (uint64) milvus_settings.max_scan_tuples)
+	if (state->effort.max_tuples > 0 && state->returned >= state->effort.max_tuples)
 		state->phase = PHASE_END;
 
 	old = MemoryContextSwitchTo(state->query_context);

@@ -172,8 +172,7 @@ AnnSealWorkerMain(Datum arg)
 		{
 			index = try_relation_open(args.index, NoLock);
 			/* the number may be another relation's by now */
-			if (index != NULL && index->rd_rel->relkind == RELKIND_INDEX &&
-				index->rd_indam->ambuild == annbuild && index->rd_index->indrelid == heapid)
+			if (index != NULL && AnnIsOurIndex(index) && index->rd_index->indrelid == heapid)
 			{
 				AnnYieldFor(heapid, args.index);
 				seal_until_short(index, heap);
