@@ -193,8 +193,9 @@ AnnCheck(const AnnSegment *segment, const AnnEnv *env, char *message, size_t len
 			return check_graph(&report, segment, env);
 		case ANN_LISTS:
 			return check_lists(&report, segment);
-		case ANN_ALL_ROWS:
 		case ANN_HASHES:
+			return AnnMinhashCheck(segment, env, message, len);
+		case ANN_ALL_ROWS:
 			break;
 	}
 	return true;

@@ -78,7 +78,7 @@ AnnExpandedSections(const AnnParams *params, uint32_t n, const AnnSection *durab
 			lists->bytes < 2 * sizeof(uint32_t) ||
 			lists->bytes > (ANN_MAX_NLIST + 1) * sizeof(uint32_t) || !lists_valid(lists, n))
 			return -1;
-		centroids = (lists->bytes / sizeof(uint32_t) - 1) * params->dim * sizeof(float);
+		centroids = (lists->bytes / sizeof(uint32_t) - 1) * AnnCentreBytes(params);
 		if (durable_section(durable, ndurable, ANN_SEC_CENTROIDS, centroids) == NULL)
 			return -1;
 		add_size(expanded, &count, ANN_SEC_CENTROIDS, centroids);
@@ -97,6 +97,14 @@ AnnExpandedSections(const AnnParams *params, uint32_t n, const AnnSection *durab
 		add_size(expanded, &count, ANN_SEC_LINKS,
 				 (uint64_t) header.count[0] * HnswWidth(header.degree) * sizeof(uint32_t));
 		add_size(expanded, &count, ANN_SEC_UPPER, HnswUpperBytes(&header));
+	}
+	else if (structure == ANN_HASHES)
+	{
+		const AnnSection *hashes = AnnFindSection(durable, ndurable, ANN_SEC_HASHES);
+
+		if (hashes == NULL || !AnnMinhashSized(params, n, hashes))
+			return -1;
+		add_size(expanded, &count, ANN_SEC_HASHES, hashes->bytes);
 	}
 	return count;
 }
@@ -179,6 +187,10 @@ AnnExpand(const AnnParams *params, uint32_t n, const AnnSection *durable, int nd
 	if (status == ANN_OK && structure == ANN_GRAPH)
 		status = AnnHnswUnpack(params, n, AnnFindSection(durable, ndurable, ANN_SEC_GRAPH), write,
 							   write_ctx, env);
+	if (status == ANN_OK && structure == ANN_HASHES)
+		status = AnnMinhashValid(AnnFindSection(durable, ndurable, ANN_SEC_HASHES), env);
+	if (status == ANN_OK && structure == ANN_HASHES)
+		status = copy_section(durable, ndurable, ANN_SEC_HASHES, write, write_ctx);
 	if (status == ANN_OK && AnnKeepsRaw(params))
 		status = expand_rows(params, n, AnnCodesOf(params) == ANN_QUANT_SQ8 ? mean : NULL,
 							 read_raw, read_ctx, write, write_ctx, env);

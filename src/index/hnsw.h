@@ -102,14 +102,14 @@ extern AnnStatus AnnHnswUnpack(const AnnParams *params, uint32_t n, const AnnSec
 
 /* How many rows are compared at first, of n nodes: about 2 sqrt(n). */
 static inline uint32_t
-HnswStartRows(uint32_t n, bool coded)
+HnswStartRows(uint32_t n, bool cheap)
 {
 	uint32_t	root = 1;
 
 	/* in integers, so that it is the same everywhere; a little above the root */
 	while ((uint64_t) root * root < n)
 		root += AnnMax(root / 16, 1);
-	return AnnMin(coded ? 2 * root : AnnMax(root / 2, HNSW_BEAM), n);
+	return AnnMin(cheap ? 2 * root : AnnMax(root / 2, HNSW_BEAM), n);
 }
 
 /* The highest layer that rows 0 .. n - 1 are on. */

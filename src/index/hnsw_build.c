@@ -320,7 +320,7 @@ parallel(HnswBuild *build, int nthreads, uint32_t first, uint32_t end, AnnChunkF
 static AnnStatus
 insert_rows(HnswBuild *build, uint32_t first, uint32_t end)
 {
-	uint32_t	start_rows = HnswStartRows(build->n, build->codes != NULL);
+	uint32_t	start_rows = HnswStartRows(build->n, AnnCheapRows(build->params));
 	AnnStatus	status = ANN_OK;
 
 	while (first < end && status == ANN_OK)

@@ -120,8 +120,11 @@ measure(const HnswBuild *build, HnswWorker *worker, const Target *target, const 
 
 	if (build->codes == NULL)
 	{
+		uint32_t   *input = (uint32_t *) worker->dots;
+
 		for (uint32_t i = 0; i < n; i++)
-			out[i] = AnnDistance(build->params, raw_row(build, rows[i]), target->raw);
+			input[i] = build->order[rows[i]];
+		AnnDistances(build->params, target->raw, build->raw, input, n, out);
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++)
@@ -236,7 +239,7 @@ descend(const HnswBuild *build, HnswWorker *worker, const Target *target, uint32
 	uint32_t	beam = AnnMin(HNSW_BEAM, build->ef);
 	uint32_t	block = build->layers[0].room;
 
-	n = AnnMin(n, HnswStartRows(build->n, build->codes != NULL));
+	n = AnnMin(n, HnswStartRows(build->n, AnnCheapRows(build->params)));
 	start_at(build, worker, target, 0);
 	for (uint32_t first = 1; first < n; first += block)
 	{

@@ -86,10 +86,7 @@ compare(Walker *w, uint32_t count)
 	}
 	else
 	{
-		for (uint32_t i = 0; i < count; i++)
-			out[i] = AnnDistance(&segment->params,
-								 AnnRow(&segment->params, segment->raw, rows[i]),
-								 w->scan->query_raw);
+		AnnDistances(&segment->params, w->scan->query_raw, segment->raw, rows, count, out);
 		w->scan->stats.exact_distances += count;
 	}
 }
@@ -369,10 +366,8 @@ start_pool(Walker *w, uint32_t n, size_t beam)
 		}
 		else
 		{
-			for (uint32_t i = 0; i < block; i++)
-				estimates[i] = AnnDistance(&segment->params,
-										   AnnRow(&segment->params, segment->raw, first + i),
-										   w->scan->query_raw);
+			AnnDistances(&segment->params, w->scan->query_raw,
+						 AnnRow(&segment->params, segment->raw, first), NULL, block, estimates);
 			w->scan->stats.exact_distances += block;
 		}
 		for (uint32_t i = 0; i < block; i++)
@@ -390,7 +385,7 @@ static AnnStatus
 descend(Walker *w)
 {
 	const HnswHeader *upper = w->upper;
-	uint32_t	n = HnswStartRows(upper->count[0], w->segment->codes != NULL);
+	uint32_t	n = HnswStartRows(upper->count[0], AnnCheapRows(&w->segment->params));
 	AnnStatus	status = ANN_OK;
 
 	start_pool(w, n, HNSW_BEAM);

@@ -42,6 +42,17 @@ AnnTypeName(AnnType type)
 	return "unknown";
 }
 
+/* See index.h. */
+const char *
+AnnTypeNameOf(AnnType type, AnnElem elem)
+{
+	if (elem == ANN_BIT && type == ANN_FLAT)
+		return "BIN_FLAT";
+	if (elem == ANN_BIT && type == ANN_IVF_FLAT)
+		return "BIN_IVF_FLAT";
+	return AnnTypeName(type);
+}
+
 AnnStructure
 AnnTypeStructure(AnnType type)
 {
@@ -214,7 +225,7 @@ AnnDistance(const AnnParams *params, const void *a, const void *b)
 		case ANN_I8:
 			return distance_i8(params, a, b);
 		case ANN_BIT:
-			break;
+			return AnnBitDistance(params, a, b);
 	}
 	return NAN;
 }
@@ -316,6 +327,8 @@ AnnParamsValid(const AnnParams *params, uint32_t n)
 {
 	bool		coded = Sq8Supports(params->metric);
 
+	if (params->elem == ANN_BIT)
+		return n <= ANN_MAX_ROWS && AnnBitsValid(params);
 	return params->dim >= 1 && params->dim <= ANN_MAX_DIM && n <= ANN_MAX_ROWS &&
 		params->metric >= ANN_L2 && params->metric <= ANN_L1 &&
 		params->elem >= ANN_F32 && params->elem <= ANN_I8 &&
@@ -367,6 +380,8 @@ AnnBuild(const AnnParams *params, const void *raw, uint32_t n, int nthreads, con
 		status = AnnHnswBuild(params, raw, n, nthreads, env, built);
 	else if (status == ANN_OK && AnnTypeStructure(params->type) == ANN_LISTS)
 		status = AnnIvfBuild(params, raw, n, nthreads, env, built);
+	else if (status == ANN_OK && AnnTypeStructure(params->type) == ANN_HASHES)
+		status = AnnMinhashBuild(params, raw, n, nthreads, env, built);
 	if (status == ANN_OK)
 		status = AnnCodeRows(params, raw, n, nthreads, env, built);
 	if (status != ANN_OK)
@@ -420,7 +435,7 @@ open_ivf(AnnSegment *segment, const AnnSection *sections, int nsections)
 	segment->lists = lists->data;
 	segment->nlist = (uint32_t) nlist;
 	segment->centroids = AnnSizedSection(sections, nsections, ANN_SEC_CENTROIDS,
-									   nlist * segment->params.dim * sizeof(float));
+									   nlist * AnnCentreBytes(&segment->params));
 	return segment->centroids != NULL && segment->lists[0] == 0 &&
 		segment->lists[nlist] == segment->n;
 }
@@ -442,6 +457,17 @@ open_hnsw(AnnSegment *segment, const AnnSection *sections, int nsections)
 								   (uint64_t) header->count[0] * HnswWidth(header->degree) *
 								   sizeof(uint32_t));
 	return segment->links != NULL;
+}
+
+static bool
+open_minhash(AnnSegment *segment, const AnnSection *sections, int nsections)
+{
+	const AnnSection *hashes = AnnFindSection(sections, nsections, ANN_SEC_HASHES);
+
+	if (hashes == NULL || !AnnMinhashSized(&segment->params, segment->n, hashes))
+		return false;
+	segment->hashes = hashes->data;
+	return true;
 }
 
 /*
@@ -476,6 +502,8 @@ AnnOpen(const AnnParams *params, uint32_t n, const AnnSection *sections, int nse
 		valid = open_ivf(segment, sections, nsections);
 	else if (valid && structure == ANN_GRAPH)
 		valid = open_hnsw(segment, sections, nsections);
+	else if (valid && structure == ANN_HASHES)
+		valid = open_minhash(segment, sections, nsections);
 	return valid ? ANN_OK : ANN_CORRUPT;
 }
 

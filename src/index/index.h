@@ -10,7 +10,8 @@
  *		read-only) --AnnOpen--> AnnSegment --AnnSearch*--> hits
  *
  * Rows are numbered 0..n-1 in segment order.  Distances are what ORDER BY
- * sorts: squared L2, negative inner product, 1 - cosine, L1; smaller is nearer.
+ * sorts: squared L2, negative inner product, 1 - cosine, L1, Hamming, Jaccard;
+ * smaller is nearer.
  */
 #ifndef MILVUS_INDEX_H
 #define MILVUS_INDEX_H
@@ -110,6 +111,10 @@ typedef enum AnnStatus
 #define ANN_MAX_NRQ 16
 #define ANN_DEFAULT_NRQ 2
 #define ANN_MAX_RBQ_QUERY_BITS 8
+#define ANN_MIN_MH_BAND 1
+#define ANN_MAX_MH_BAND 32768	/* as many as there are elements of 8 bits */
+#define ANN_DEFAULT_MH_BAND 8
+#define ANN_DEFAULT_MH_ELEMENT_BITS 32
 
 typedef struct AnnParams
 {
@@ -126,8 +131,8 @@ typedef struct AnnParams
 	uint32_t	pq_nbits;		/* bits a subspace; capped by the builder when rows are few */
 	uint32_t	nrq;			/* HNSW_PRQ: codebooks a subspace */
 	AnnQuantizer refine_type;	/* ANN_QUANT_NONE: nothing is kept to refine with */
-	uint32_t	mh_band;		/* MINHASH_LSH: bands, bits of an element */
-	uint32_t	mh_element_bits;
+	uint32_t	mh_band;		/* MINHASH_LSH: bands, at most as many as elements */
+	uint32_t	mh_element_bits;	/* MINHASH_LSH, MHJACCARD: 8, 16, 32 or 64; divides dim */
 
 	/*
 	 * No raw vectors in the query form nor in the durable one: the exact distance of
@@ -167,12 +172,12 @@ typedef enum AnnSectionId
 {
 	ANN_SEC_RAW = 1,			/* D Q  n x dim elements, row-major, no padding */
 	ANN_SEC_MEAN = 2,			/* D Q  dim float32: what codes are relative to */
-	ANN_SEC_CENTROIDS = 3,		/* D Q  IVF: nlist x dim float32 */
+	ANN_SEC_CENTROIDS = 3,		/* D Q  IVF: nlist x dim float32; of bits, rows of bits as in RAW */
 	ANN_SEC_LISTS = 4,			/* D Q  IVF: nlist + 1 uint32, first row of each list */
 	ANN_SEC_GRAPH = 5,			/* D    HNSW: header, bit-packed links */
 	ANN_SEC_MODEL = 6,			/* D Q  what a quantizer learnt: codebooks, a rotation (codec.h) */
 	ANN_SEC_REFINE = 7,			/* D Q  n x refine stride bytes, then n x Sq8Meta */
-	ANN_SEC_HASHES = 8,			/* D Q  MINHASH_LSH: bands of sorted (hash, row) */
+	ANN_SEC_HASHES = 8,			/* D Q  MINHASH_LSH: bands of rows sorted by hash (minhash.c) */
 	ANN_SEC_PACKED = 9,			/* D    n x Sq8Meta, then codes: those that do not come from RAW */
 	ANN_SEC_CODES = 16,			/*   Q  n x code stride bytes (sq8.h) */
 	ANN_SEC_CODE_META = 17,		/*   Q  n x Sq8Meta */
@@ -261,11 +266,12 @@ typedef struct AnnSegment
 	const struct AnnCodec *refine_codec;	/* NULL: nothing to refine with */
 	const uint8_t *refine_codes;
 	const Sq8Meta *refine_meta;
-	const float *centroids;
+	const float *centroids;		/* of bits: rows of bits */
 	const uint32_t *lists;
 	uint32_t	nlist;
 	const uint32_t *links;		/* layer 0 */
 	const void *upper;
+	const void *hashes;			/* minhash.c */
 } AnnSegment;
 
 /* Point a segment at its query form; checks sizes.  Allocates nothing. */
@@ -378,7 +384,7 @@ extern AnnScan *AnnScanBegin(const AnnParams *params, const void *query, const f
 extern AnnStatus AnnScanAddCodes(AnnScan *scan, const uint8_t *codes, size_t code_stride,
 								 const Sq8Meta *meta, uint32_t first_row, uint32_t n,
 								 const uint64_t *excluded);
-/* Add n rows by their raw vectors (metrics without codes: L1). */
+/* Add n rows by their raw vectors (metrics without codes: L1, those of bits). */
 extern AnnStatus AnnScanAddRaw(AnnScan *scan, const void *raw, uint32_t first_row,
 							   uint32_t n, const uint64_t *excluded);
 /* As AnnSearchNext; more rows may be added between calls. */
@@ -421,8 +427,10 @@ extern float AnnDistance(const AnnParams *params, const void *a, const void *b);
  */
 extern bool AnnCheck(const AnnSegment *segment, const AnnEnv *env, char *message, size_t len);
 
-/* "HNSW", "IVF_FLAT", "FLAT"; "L2", "IP", "COSINE", "L1" */
+/* "HNSW", "IVF_FLAT", "FLAT", …; "L2", "IP", "COSINE", "L1", … */
 extern const char *AnnTypeName(AnnType type);
+/* The same with Milvus's names for bits: "BIN_FLAT", "BIN_IVF_FLAT". */
+extern const char *AnnTypeNameOf(AnnType type, AnnElem elem);
 extern const char *AnnMetricName(AnnMetric metric);
 
 #endif							/* MILVUS_INDEX_H */

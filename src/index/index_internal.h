@@ -53,6 +53,40 @@ extern void AnnRowToFloat(const AnnParams *params, const void *row, float *out);
 /* dim float32 as one row of the element type, rounded and cut to its range.  Not for bits. */
 extern void AnnRowFromFloat(const AnnParams *params, const float *values, void *row);
 
+/*
+ * Exact distances of n rows of base from the query: rows given by number, or
+ * 0, 1, … (rows NULL).  As AnnDistance; for bits, many at once are faster than one by one.
+ */
+extern void AnnDistances(const AnnParams *params, const void *query, const void *base,
+						 const uint32_t *rows, uint32_t n, float *out);
+
+/* ---- bits (bits.c) ---- */
+
+extern bool AnnBitsValid(const AnnParams *params);
+extern float AnnBitDistance(const AnnParams *params, const void *a, const void *b);
+extern uint32_t AnnMinhashElements(uint32_t dim, uint32_t element_bits);
+
+/* From the bits two vectors share and those either has, as the SQL function computes it. */
+static inline float
+AnnJaccard(uint64_t both, uint64_t either)
+{
+	return both == 0 ? 1.0f : (float) (1 - (double) both / (double) either);
+}
+
+/* Whether comparing two rows costs as little as comparing codes. */
+static inline bool
+AnnCheapRows(const AnnParams *params)
+{
+	return Sq8Supports(params->metric) || params->elem == ANN_BIT;
+}
+
+/* Bytes of the centre of a list: bits of bits, else float32. */
+static inline size_t
+AnnCentreBytes(const AnnParams *params)
+{
+	return params->elem == ANN_BIT ? AnnRowBytes(params) : sizeof(float) * params->dim;
+}
+
 static inline size_t
 AnnRoundUp(size_t value, size_t multiple)
 {
@@ -357,6 +391,19 @@ extern AnnStatus AnnIvfBuild(const AnnParams *params, const void *raw, uint32_t 
 
 extern AnnStatus AnnHnswGive(AnnSearch *search);
 extern AnnStatus AnnIvfGive(AnnSearch *search);
+
+/* ---- minhash.c ---- */
+
+extern AnnStatus AnnMinhashBuild(const AnnParams *params, const void *raw, uint32_t n,
+								 int nthreads, const AnnEnv *env, AnnBuilt *built);
+/* Whether HASHES has the size that its header, the parameters and n ask for. */
+extern bool AnnMinhashSized(const AnnParams *params, uint32_t n, const AnnSection *hashes);
+/* ANN_CORRUPT unless hashes ascend and rows are in range, in a section that is sized right. */
+extern AnnStatus AnnMinhashValid(const AnnSection *hashes, const AnnEnv *env);
+/* Whether each band holds each row once, under its hash; false with a message. */
+extern bool AnnMinhashCheck(const AnnSegment *segment, const AnnEnv *env, char *message,
+							size_t len);
+extern AnnStatus AnnMinhashGive(AnnSearch *search);
 
 /* Append a section to *built; the data becomes its property. */
 extern void AnnBuiltAdd(AnnBuilt *built, uint32_t id, void *data, uint64_t bytes);

@@ -38,9 +38,9 @@ AnnIvfBuild(const AnnParams *params, const void *raw, uint32_t n, int nthreads,
 			const AnnEnv *env, AnnBuilt *built)
 {
 	uint32_t	k = AnnMax(AnnMin(params->nlist, n / ROWS_PER_LIST), 1);
-	size_t		centroids_bytes = (size_t) k * params->dim * sizeof(float);
+	size_t		centroids_bytes = k * AnnCentreBytes(params);
 	size_t		lists_bytes = ((size_t) k + 1) * sizeof(uint32_t);
-	float	   *centroids = AnnAlloc(env, centroids_bytes);
+	void	   *centroids = AnnAlloc(env, centroids_bytes);
 	uint32_t   *lists = AnnAlloc(env, lists_bytes);
 	uint32_t   *nearest = AnnAlloc(env, n * sizeof(uint32_t));
 	AnnStatus	status = ANN_OK;
@@ -52,6 +52,12 @@ AnnIvfBuild(const AnnParams *params, const void *raw, uint32_t n, int nthreads,
 	{
 		memset(centroids, 0, centroids_bytes);
 		memset(lists, 0, lists_bytes);
+	}
+	else if (params->elem == ANN_BIT)
+	{
+		status = AnnKmeansBits(params, raw, n, k, nthreads, env, centroids, nearest);
+		if (status == ANN_OK)
+			sort_by_list(nearest, n, k, built->order, lists);
 	}
 	else
 	{
@@ -93,7 +99,8 @@ rank_lists(AnnSearch *search)
 				 &scratch->list_distances_capacity, 0, nlist, sizeof(float)))
 		return ANN_NO_MEMORY;
 	distances = scratch->list_distances;
-	AnnRowToFloat(params, scratch->query, query);
+	if (params->elem != ANN_BIT)
+		AnnRowToFloat(params, scratch->query, query);
 	switch (params->metric)
 	{
 		case ANN_L2:
@@ -110,6 +117,10 @@ rank_lists(AnnSearch *search)
 			for (uint32_t i = 0; i < nlist; i++)
 				distances[i] = kernels->l1_f32(query, segment->centroids + (size_t) i * dim,
 											   dim);
+			break;
+		case ANN_HAMMING:
+		case ANN_JACCARD:
+			AnnDistances(params, scratch->query, segment->centroids, NULL, nlist, distances);
 			break;
 		default:
 			return ANN_CORRUPT;

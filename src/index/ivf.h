@@ -20,4 +20,12 @@ extern AnnStatus AnnKmeansAssign(const AnnParams *params, const void *raw, uint3
 								 const float *centroids, uint32_t k, int nthreads,
 								 const AnnEnv *env, uint32_t *nearest);
 
+/*
+ * The same of bits (kmeans_bits.c): k centres, rows of bits, into centroids, and
+ * the one nearest to each row into nearest.
+ */
+extern AnnStatus AnnKmeansBits(const AnnParams *params, const void *raw, uint32_t n, uint32_t k,
+							   int nthreads, const AnnEnv *env, uint8_t *centroids,
+							   uint32_t *nearest);
+
 #endif							/* MILVUS_IVF_H */

@@ -62,7 +62,7 @@ AnnScanBegin(const AnnParams *params, const void *query, const float *mean,
 			 AnnExactDistance exact, void *exact_ctx, const AnnEnv *env)
 {
 	size_t		head = AnnRoundUp(sizeof(OwnedScan), ANN_ALIGN);
-	size_t		stride = Sq8Stride(params->dim);
+	size_t		stride = Sq8Supports(params->metric) ? Sq8Stride(params->dim) : 0;
 	char	   *block = AnnAlloc(env, head + stride + AnnRowBytes(params));
 	OwnedScan  *owned = (OwnedScan *) block;
 	AnnScan    *scan;
@@ -317,9 +317,11 @@ AnnScanAddRows(AnnScan *scan, const uint8_t *codes, size_t code_stride, const Sq
 		}
 		else
 		{
-			/* nothing but the raw vectors: all are compared when they come up */
+			/* nothing but the raw vectors; NaN must be met to be put last */
+			AnnDistances(&scan->params, scan->query_raw, scan->raw, numbers, block, values);
 			for (uint32_t i = 0; i < block; i++)
-				values[i] = -INFINITY;
+				values[i] = isnan(values[i]) ? -INFINITY : values[i];
+			scan->stats.exact_distances += block;
 		}
 		append(scan, values, numbers, 0, block);
 	}
@@ -333,21 +335,28 @@ AnnScanAddRaw(AnnScan *scan, const void *raw, uint32_t first_row, uint32_t n,
 	if (!reserve(scan, n))
 		return ANN_NO_MEMORY;
 	forget_order(scan);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t at = 0; at < n; at += BLOCK)
 	{
-		float		distance;
+		uint32_t	block = AnnMin(BLOCK, n - at);
+		uint32_t	allowed = block;
+		uint32_t	offsets[BLOCK];
+		float		distances[BLOCK];
 
-		if (i % CANCEL_EVERY == 0 && AnnCancelled(scan->env))
+		if (at % CANCEL_EVERY == 0 && AnnCancelled(scan->env))
 			return ANN_CANCELLED;
-		if (excluded != NULL && AnnMapGet(excluded, first_row + i))
+		if (excluded != NULL)
+			allowed = list_allowed(excluded, first_row + at, block, offsets);
+		scan->stats.excluded += block - allowed;
+		scan->stats.exact_distances += allowed;
+		AnnDistances(&scan->params, scan->query_raw, AnnRow(&scan->params, raw, at),
+					 allowed < block ? offsets : NULL, allowed, distances);
+		for (uint32_t i = 0; i < allowed; i++)
 		{
-			scan->stats.excluded++;
-			continue;
+			uint32_t	row = first_row + at + (allowed < block ? offsets[i] : i);
+
+			/* the exact distance is its own bound; NaN must be met to be left out */
+			scan->keys[scan->used++] = AnnKey(isnan(distances[i]) ? -INFINITY : distances[i], row);
 		}
-		distance = AnnDistance(&scan->params, AnnRow(&scan->params, raw, i), scan->query_raw);
-		/* the exact distance is its own bound; NaN must be met to be left out */
-		scan->keys[scan->used++] = AnnKey(isnan(distance) ? -INFINITY : distance, first_row + i);
-		scan->stats.exact_distances++;
 	}
 	return ANN_OK;
 }
@@ -443,6 +452,17 @@ refill(AnnScan *scan)
 	AnnSortKeys(scan->keys + scan->head, scan->sorted - scan->head);
 }
 
+/*
+ * Whether a bound is the distance itself, NaN being out of the question.  Distances of
+ * bits are few: thousands of rows may be as far as the last one of an answer, and
+ * need not all be looked at to know which of them come first.
+ */
+static inline bool
+final_bounds(const AnnScan *scan)
+{
+	return scan->params.elem == ANN_BIT;
+}
+
 static inline void
 prefetch_row(const AnnScan *scan, size_t key)
 {
@@ -489,6 +509,11 @@ compare_next(AnnScan *scan)
 {
 	uint32_t	row = (uint32_t) scan->keys[scan->head];
 
+	if (final_bounds(scan) && scan->exact == NULL)
+	{
+		scan->consumed++;
+		return heap_push(scan, &scan->exactly, scan->keys[scan->head++]) ? ANN_OK : ANN_NO_MEMORY;
+	}
 	prefetch_row(scan, scan->head + PREFETCH_ROWS);
 	scan->head++;
 	scan->consumed++;
@@ -655,7 +680,8 @@ AnnScanNext(AnnScan *scan, AnnHit *hits, int max, int *nhits)
 		refill(scan);
 		if (exactly->n > 0 &&
 			(scan->head == scan->used ||
-			 (exactly->keys[0] >> 32) < (scan->keys[scan->head] >> 32)))
+			 (exactly->keys[0] >> 32) < (scan->keys[scan->head] >> 32) ||
+			 (final_bounds(scan) && exactly->keys[0] < scan->keys[scan->head])))
 		{
 			uint64_t	key = heap_pop(&scan->exactly);
 

@@ -333,7 +333,7 @@ give(AnnSearch *search)
 		case ANN_GRAPH:
 			return AnnHnswGive(search);
 		case ANN_HASHES:
-			break;
+			return AnnMinhashGive(search);
 	}
 	return ANN_CORRUPT;
 }

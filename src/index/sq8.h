@@ -12,7 +12,7 @@
  * and |x - q|^2 = |x' - q'|^2 ~ |x^|^2 + |q^|^2 - 2 x^.q^, with x^ = scale * c the
  * decoded row.  |x' - q'| differs from |x^ - q^| by at most |x' - x^| + |q' - q^|, and
  * x'.q' from x^.q^ by at most |x' - x^| |q'| + |x^| |q' - q^|, which gives the lower
- * bounds that make a scan over codes exact.  L1 has no codes.
+ * bounds that make a scan over codes exact.  L1 and bits have no codes.
  */
 #ifndef MILVUS_SQ8_H
 #define MILVUS_SQ8_H

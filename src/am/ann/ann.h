@@ -50,6 +50,8 @@ typedef struct AnnOptions
 	int			refine_type;	/* AnnQuantizer */
 	bool		with_raw_data;
 	bool		compact;
+	int			mh_band;		/* 0: the default, or fewer where there are fewer elements */
+	int			mh_element_bits;
 } AnnOptions;
 
 /* Values of the option index_type: AnnType, and the names that stand for another. */
@@ -67,8 +69,8 @@ extern const AnnOptions *AnnGetOptions(Relation index);
 
 /*
  * What an operator class says of its type: the support function returns a
- * pointer to one of these.  Values of every type are varlenas with a uint16
- * dimension at byte 4 and the elements from byte 8 on.
+ * pointer to one of these.  Values are bit strings (VarBit), or varlenas with a
+ * uint16 dimension at byte 4 and the elements from byte 8 on.
  */
 typedef struct AnnOpclass
 {
@@ -553,6 +555,7 @@ typedef struct AnnScanStats
 	int			nsegments;
 	int			cached_segments;
 	uint32		types;			/* bit by AnnType */
+	AnnElem		elem;
 	uint64		growing_rows;
 	uint64		code_distances;
 	uint64		exact_distances;

@@ -19,6 +19,8 @@
  */
 #define CODE_COST_FIXED 0.05
 #define CODE_COST_DIMENSIONS 2048.0
+/* Share of the rows that have a hash in common with a query. */
+#define HASHES_CANDIDATES 0.01
 /* Nodes of a graph compared for each candidate kept. */
 #define HNSW_COMPARED_PER_EF 12.0
 
@@ -37,6 +39,8 @@ rows_compared(const AnnParams *params, const AnnEffort *effort, double rows, dou
 	else if (AnnTypeStructure(params->type) == ANN_LISTS)
 		compared = segments * params->nlist +
 			rows * Min(1.0, (double) effort->nprobe / params->nlist);
+	else if (AnnTypeStructure(params->type) == ANN_HASHES)
+		compared = segments * params->mh_band + HASHES_CANDIDATES * rows;
 	return Min(compared, rows);
 }
 
@@ -74,7 +78,9 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	growing = AnnGrowingRows(index, &meta);
 	index_close(index, NoLock);
 
-	per_row = cpu_operator_cost * (CODE_COST_FIXED + params.dim / CODE_COST_DIMENSIONS);
+	/* a code has a byte a dimension */
+	per_row = cpu_operator_cost *
+		(CODE_COST_FIXED + (params.elem == ANN_BIT ? AnnVectorBytes(&params) : params.dim) / CODE_COST_DIMENSIONS);
 	first = rows_compared(&params, &effort, meta.segment_rows, meta.nsegments) + growing;
 
 	/* the metapage and the last growing page are always read */

@@ -157,7 +157,7 @@ milvus_index_segments(PG_FUNCTION_ARGS)
 		SegmentCacheKeyInit(&key, index, &entry->id);
 		values[0] = id_datum(&entry->id);
 		values[1] = CStringGetTextDatum("sealed");
-		values[2] = CStringGetTextDatum(AnnTypeName((AnnType) entry->type));
+		values[2] = CStringGetTextDatum(AnnTypeNameOf((AnnType) entry->type, (AnnElem) meta.elem));
 		values[3] = Int64GetDatum((int64) AnnSegmentEntryRows(entry));
 		values[4] = Int64GetDatum((int64) AnnCountMarks(index, entry));
 		values[5] = Int64GetDatum(entry->zero_rows);
@@ -209,7 +209,7 @@ milvus_index_stats(PG_FUNCTION_ARGS)
 		free_blocks += manifest->free[i].nblocks;
 	for (uint32 i = 0; i < meta.nreserves; i++)
 		free_blocks += meta.reserves[i].end - meta.reserves[i].start;
-	values[0] = CStringGetTextDatum(AnnTypeName(params.type));
+	values[0] = CStringGetTextDatum(AnnTypeNameOf(params.type, params.elem));
 	values[1] = CStringGetTextDatum(AnnMetricName(params.metric));
 	values[2] = Int32GetDatum((int32) params.dim);
 	values[3] = Int32GetDatum(manifest->nsegments);
@@ -245,7 +245,7 @@ milvus_last_search(PG_FUNCTION_ARGS)
 		{
 			if (types[0] != '\0')
 				strlcat(types, ", ", sizeof(types));
-			strlcat(types, AnnTypeName((AnnType) type), sizeof(types));
+			strlcat(types, AnnTypeNameOf((AnnType) type, stats->elem), sizeof(types));
 		}
 	values[0] = ObjectIdGetDatum(stats->index);
 	values[1] = CStringGetTextDatum(types);

@@ -14,6 +14,10 @@
 #include "kernels/kernels.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/varbit.h"
+
+/* What the operator <%%> takes for an element of a MinHash signature. */
+#define OPERATOR_ELEMENT_BITS 32
 
 static relopt_kind ann_relopt_kind;
 
@@ -32,6 +36,7 @@ static relopt_enum_elt_def index_type_values[] = {
 	{"HNSW_PRQ", ANN_HNSW_PRQ},
 	{"BIN_FLAT", ANN_INDEX_BIN_FLAT},
 	{"BIN_IVF_FLAT", ANN_INDEX_BIN_IVF_FLAT},
+	{"MINHASH_LSH", ANN_MINHASH_LSH},
 	{NULL, 0}
 };
 
@@ -50,6 +55,14 @@ static relopt_enum_elt_def refine_type_values[] = {
 	{"BF16", ANN_QUANT_BF16},
 	{"FP16", ANN_QUANT_F16},
 	{"FP32", ANN_QUANT_F32},
+	{NULL, 0}
+};
+
+static relopt_enum_elt_def element_bits_values[] = {
+	{"8", 8},
+	{"16", 16},
+	{"32", 32},
+	{"64", 64},
 	{NULL, 0}
 };
 
@@ -108,6 +121,13 @@ AnnDefineOptions(void)
 	add_bool_reloption(ann_relopt_kind, "compact",
 					   "Whether the index leaves the vectors to the table and keeps codes only",
 					   false, lock);
+	add_int_reloption(ann_relopt_kind, "mh_lsh_band",
+					  "Bands of a MINHASH_LSH index",
+					  0, ANN_MIN_MH_BAND, ANN_MAX_MH_BAND, lock);
+	add_enum_reloption(ann_relopt_kind, "mh_element_bit_width",
+					   "Bits of an element of a MinHash signature",
+					   element_bits_values, ANN_DEFAULT_MH_ELEMENT_BITS,
+					   "Valid values are 8, 16, 32 and 64.", lock);
 }
 
 bytea *
@@ -126,7 +146,9 @@ AnnParseOptions(Datum reloptions, bool validate)
 		{"refine", RELOPT_TYPE_BOOL, offsetof(AnnOptions, refine)},
 		{"refine_type", RELOPT_TYPE_ENUM, offsetof(AnnOptions, refine_type)},
 		{"with_raw_data", RELOPT_TYPE_BOOL, offsetof(AnnOptions, with_raw_data)},
-		{"compact", RELOPT_TYPE_BOOL, offsetof(AnnOptions, compact)}
+		{"compact", RELOPT_TYPE_BOOL, offsetof(AnnOptions, compact)},
+		{"mh_lsh_band", RELOPT_TYPE_INT, offsetof(AnnOptions, mh_band)},
+		{"mh_element_bit_width", RELOPT_TYPE_ENUM, offsetof(AnnOptions, mh_element_bits)}
 	};
 	AnnOptions *options = (AnnOptions *) build_reloptions(reloptions, validate, ann_relopt_kind,
 														  sizeof(AnnOptions), table, lengthof(table));
@@ -167,6 +189,9 @@ ANN_OPCLASS(ann_support_i8_l2, ANN_L2, ANN_I8);
 ANN_OPCLASS(ann_support_i8_ip, ANN_IP, ANN_I8);
 ANN_OPCLASS(ann_support_i8_cosine, ANN_COSINE, ANN_I8);
 ANN_OPCLASS(ann_support_i8_l1, ANN_L1, ANN_I8);
+ANN_OPCLASS(ann_support_bit_hamming, ANN_HAMMING, ANN_BIT);
+ANN_OPCLASS(ann_support_bit_jaccard, ANN_JACCARD, ANN_BIT);
+ANN_OPCLASS(ann_support_bit_mhjaccard, ANN_MHJACCARD, ANN_BIT);
 
 const AnnOpclass *
 AnnGetOpclass(Relation index)
@@ -211,18 +236,19 @@ AnnGetOptions(Relation index)
 /*
  * The type of new segments.  AUTOINDEX is a graph: it is ahead of lists at every
  * recall from a few hundred rows on, and below that a search reads all codes
- * whatever the structure.
+ * whatever the structure.  Only for MinHash signatures it is MINHASH_LSH.
  */
 static AnnType
 choose_type(Relation index, const AnnParams *params, int option)
 {
 	bool		bits = params->elem == ANN_BIT;
+	bool		signatures = params->metric == ANN_MHJACCARD;
 
 	switch (option)
 	{
 		case ANN_INDEX_AUTO:
 		case ANN_INDEX_ANNOY:
-			return ANN_HNSW;
+			return signatures ? ANN_MINHASH_LSH : ANN_HNSW;
 		case ANN_INDEX_BIN_FLAT:
 		case ANN_INDEX_BIN_IVF_FLAT:
 			if (!bits)
@@ -231,17 +257,18 @@ choose_type(Relation index, const AnnParams *params, int option)
 						 errmsg("index type \"%s\" is for bit strings",
 								option == ANN_INDEX_BIN_FLAT ? "BIN_FLAT" : "BIN_IVF_FLAT"),
 						 errhint("Use \"%s\".", option == ANN_INDEX_BIN_FLAT ? "FLAT" : "IVF_FLAT")));
-			return option == ANN_INDEX_BIN_FLAT ? ANN_FLAT : ANN_IVF_FLAT;
+			option = option == ANN_INDEX_BIN_FLAT ? ANN_FLAT : ANN_IVF_FLAT;
+			break;
 		case ANN_FLAT:
 		case ANN_IVF_FLAT:
 		case ANN_HNSW:
-			return (AnnType) option;
+			break;
 		case ANN_MINHASH_LSH:
 			if (!bits)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("index type \"MINHASH_LSH\" is for bit strings")));
-			return (AnnType) option;
+			break;
 		default:
 			if (bits)
 				ereport(ERROR,
@@ -254,8 +281,49 @@ choose_type(Relation index, const AnnParams *params, int option)
 						 errmsg("index type \"%s\" does not support metric %s",
 								AnnTypeName((AnnType) option), AnnMetricName(params->metric)),
 						 errhint("Use \"FLAT\", \"IVF_FLAT\" or \"HNSW\".")));
-			return (AnnType) option;
+			break;
 	}
+	if (signatures && option != ANN_FLAT && option != ANN_MINHASH_LSH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("index type \"%s\" does not support metric %s",
+						AnnTypeNameOf((AnnType) option, params->elem), AnnMetricName(params->metric)),
+				 errhint("Use \"MINHASH_LSH\" or \"BIN_FLAT\".")));
+	return (AnnType) option;
+}
+
+/*
+ * Bands and elements of MINHASH_LSH; other types under MHJACCARD have elements too.
+ */
+static void
+choose_minhash(const AnnOptions *options, AnnParams *params)
+{
+	uint32		elements = params->dim / options->mh_element_bits;
+
+	if (params->type != ANN_MINHASH_LSH && params->metric != ANN_MHJACCARD)
+		return;
+	params->mh_element_bits = options->mh_element_bits;
+	if (params->metric == ANN_MHJACCARD && options->mh_element_bits != OPERATOR_ELEMENT_BITS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"mh_element_bit_width\" must be %d under metric %s",
+						OPERATOR_ELEMENT_BITS, AnnMetricName(params->metric)),
+				 errdetail("Operator <%%%%> compares elements of %d bits.", OPERATOR_ELEMENT_BITS),
+				 errhint("Under the metrics HAMMING and JACCARD it may be 8, 16, 32 or 64.")));
+	if (params->dim % options->mh_element_bits != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%u bits are no whole number of elements of %d bits",
+						params->dim, options->mh_element_bits),
+				 errhint("Set option \"mh_element_bit_width\" to the width of the signatures' elements.")));
+	if (params->type != ANN_MINHASH_LSH)
+		return;
+	if ((uint32) options->mh_band > elements)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"mh_lsh_band\" must be between %d and the number of elements, %u",
+						ANN_MIN_MH_BAND, elements)));
+	params->mh_band = options->mh_band != 0 ? (uint32) options->mh_band : Min(ANN_DEFAULT_MH_BAND, elements);
 }
 
 void
@@ -266,12 +334,20 @@ AnnGetParams(Relation index, AnnParams *params)
 	int32		typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 	bool		chosen = options->index_type == ANN_INDEX_AUTO || options->index_type == ANN_INDEX_ANNOY;
 
-	if (typmod < 1 || typmod > (opclass->elem == ANN_BIT ? ANN_MAX_BITS : ANN_MAX_DIM))
+	if (opclass->elem == ANN_BIT && typmod > ANN_MAX_BITS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index column of \"%s\" cannot have more than %d bits",
+						RelationGetRelationName(index), ANN_MAX_BITS)));
+	if (typmod < 1 || (opclass->elem != ANN_BIT && typmod > ANN_MAX_DIM))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("index column of \"%s\" has no dimension", RelationGetRelationName(index)),
-				 errhint("Declare the column with one, for example vector(384), "
-						 "or index an expression such as ((embedding::vector(384))).")));
+				 opclass->elem == ANN_BIT
+				 ? errhint("Declare the column with one, for example bit(384), "
+						   "or index an expression such as ((code::bit(384))).")
+				 : errhint("Declare the column with one, for example vector(384), "
+						   "or index an expression such as ((embedding::vector(384))).")));
 	memset(params, 0, sizeof(*params));
 	params->metric = opclass->metric;
 	params->elem = opclass->elem;
@@ -286,6 +362,7 @@ AnnGetParams(Relation index, AnnParams *params)
 	params->sq_type = options->sq_type;
 	params->pq_m = options->pq_m;
 	params->pq_nbits = options->pq_nbits;
+	choose_minhash(options, params);
 	params->nrq = params->type == ANN_HNSW_PRQ ? options->nrq : 1;
 	if (params->pq_m != 0 && params->dim % params->pq_m != 0)
 		ereport(ERROR,
@@ -318,7 +395,7 @@ AnnGrowingLimit(const AnnParams *params)
 
 	if (milvus_settings.growing_rows > 0)
 		return milvus_settings.growing_rows;
-	return Max(1000, Min(32768, code_bytes / params->dim));
+	return Max(1000, Min(32768, code_bytes / (params->elem == ANN_BIT ? AnnVectorBytes(params) : params->dim)));
 }
 
 /*
@@ -378,6 +455,21 @@ has_no_length(const AnnParams *params, const void *data)
 	return aa == 0;
 }
 
+/* The same of a bit string: every one has a place. */
+static const void *
+classify_bits(Relation index, const AnnParams *params, Datum value)
+{
+	VarBit	   *bits = DatumGetVarBitP(value);
+
+	if ((uint32) VARBITLEN(bits) != params->dim)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("different bit lengths %d and %u", VARBITLEN(bits), params->dim),
+				 errdetail("Index \"%s\" holds bit strings of length %u.",
+						   RelationGetRelationName(index), params->dim)));
+	return VARBITS(bits);
+}
+
 AnnRowClass
 AnnClassify(Relation index, const AnnParams *params, Datum value, bool isnull, const void **data)
 {
@@ -386,6 +478,11 @@ AnnClassify(Relation index, const AnnParams *params, Datum value, bool isnull, c
 
 	if (isnull)
 		return ANN_ROW_NULL;
+	if (params->elem == ANN_BIT)
+	{
+		*data = classify_bits(index, params, value);
+		return ANN_ROW_VECTOR;
+	}
 	vector = PG_DETOAST_DATUM(value);
 	memcpy(&dim, (char *) vector + 4, sizeof(dim));
 	if (dim != params->dim)

@@ -808,6 +808,7 @@ start_scan(IndexScanDesc scan)
 		Source	   *source = add_source(state, segment);
 
 		state->stats.types |= 1u << segment->handle->params.type;
+		state->stats.elem = segment->handle->params.elem;
 		if (source->mapped)
 		{
 			state->stats.cached_segments++;
