@@ -177,15 +177,38 @@ add_products(__m256i sum, const uint8_t *code, Wide q)
 	return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, q.odd));
 }
 
-/* Sum of eight int32. */
+/* int32 sums */
+typedef __m256i Ints;
+
+PRIMITIVE Ints
+ints_zero(void)
+{
+	return _mm256_setzero_si256();
+}
+
+PRIMITIVE Ints
+ints_add(Ints a, Ints b)
+{
+	return _mm256_add_epi32(a, b);
+}
+
 PRIMITIVE int32_t
-sum_epi32(__m256i v)
+ints_sum(Ints v)
 {
 	__m128i		s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 
 	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(1, 0, 3, 2)));
 	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(2, 3, 0, 1)));
 	return _mm_cvtsi128_si32(s);
+}
+
+PRIMITIVE void
+ints_sum4(Ints a, Ints b, Ints c, Ints d, int32_t *out)
+{
+	__m256i		sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+
+	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(sums),
+													_mm256_extracti128_si256(sums, 1)));
 }
 
 /*
@@ -207,7 +230,7 @@ dot_bytes(const uint8_t *code, const void *signed_bytes, __m256i turn, size_t le
 		s0 = add_products(s0, code + i, widen_signed(_mm256_xor_si256(y0, turn)));
 		s1 = add_products(s1, code + i + 32, widen_signed(_mm256_xor_si256(y1, turn)));
 	}
-	return sum_epi32(_mm256_add_epi32(s0, s1));
+	return ints_sum(ints_add(s0, s1));
 }
 
 PRIMITIVE int32_t
@@ -231,7 +254,6 @@ sq8_rows4(const uint8_t *r0, const uint8_t *r1, const uint8_t *r2, const uint8_t
 	__m256i		b = a;
 	__m256i		c = a;
 	__m256i		d = a;
-	__m256i		sums;
 
 	for (size_t i = 0; i < len; i += 32)
 	{
@@ -242,11 +264,10 @@ sq8_rows4(const uint8_t *r0, const uint8_t *r1, const uint8_t *r2, const uint8_t
 		c = add_products(c, r2 + i, w);
 		d = add_products(d, r3 + i, w);
 	}
-	sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(sums),
-													_mm256_extracti128_si256(sums, 1)));
+	ints_sum4(a, b, c, d, out);
 }
 
+#include "kernels/kernels_avx2_codes.h"
 #include "kernels/kernels_template.h"
 
 #endif							/* KERNELS_X86 */

@@ -240,6 +240,7 @@ sq8_codes(const uint8_t *x, const uint8_t *y, size_t len)
 	return vaddvq_s32(sum) + SQ8_ZERO * vaddvq_s32(sum_y);
 }
 
+#include "kernels/kernels_neon_codes.h"
 #include "kernels/kernels_template.h"
 
 #endif							/* KERNELS_NEON */
