@@ -59,28 +59,38 @@ vec_load_f16(const uint16_t *p)
 PRIMITIVE Vec
 vec_part_f16(const uint16_t *p, size_t n)
 {
-	uint16_t	part[KT_LANES] = {0};
+	uint64_t	low,
+				high;
 
-	memcpy(part, p, n * sizeof(uint16_t));
-	return vec_load_f16(part);
+	load_tail16(p, n * sizeof(uint16_t), &low, &high);
+	return _mm256_cvtph_ps(_mm_set_epi64x((int64_t) high, (int64_t) low));
 }
 
-/* The upper half of a float32: moved there. */
+/* The upper half of a float32: moved there, four in each half of a register that has all. */
+PRIMITIVE Vec
+widen_bf16(__m128i v)
+{
+	const __m256i upper =
+		_mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7,
+						 -1, -1, 8, 9, -1, -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
+
+	return _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(v), upper));
+}
+
 PRIMITIVE Vec
 vec_load_bf16(const uint16_t *p)
 {
-	__m256i		wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *) p));
-
-	return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+	return widen_bf16(_mm_loadu_si128((const __m128i *) p));
 }
 
 PRIMITIVE Vec
 vec_part_bf16(const uint16_t *p, size_t n)
 {
-	uint16_t	part[KT_LANES] = {0};
+	uint64_t	low,
+				high;
 
-	memcpy(part, p, n * sizeof(uint16_t));
-	return vec_load_bf16(part);
+	load_tail16(p, n * sizeof(uint16_t), &low, &high);
+	return widen_bf16(_mm_set_epi64x((int64_t) high, (int64_t) low));
 }
 
 PRIMITIVE void
@@ -107,6 +117,39 @@ vec_store_part_f16(uint16_t *p, Vec v, size_t n)
 	uint16_t	part[KT_LANES];
 
 	vec_store_f16(part, v);
+	memcpy(p, part, n * sizeof(uint16_t));
+}
+
+/*
+ * As float_to_brain: the addition that rounds, or for a NaN the bit that makes it quiet.
+ * Shifted down, the words fit unsigned 16 bits and are packed, each half by itself.
+ */
+PRIMITIVE __m128i
+narrow_bf16(Vec v)
+{
+	__m256i		bits = _mm256_castps_si256(v);
+	__m256i		odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+	__m256i		rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+	__m256i		quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+	__m256		nan = _mm256_cmp_ps(v, v, _CMP_UNORD_Q);
+	__m256i		all = _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(nan));
+
+	all = _mm256_srli_epi32(all, 16);
+	return _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+}
+
+PRIMITIVE void
+vec_store_bf16(uint16_t *p, Vec v)
+{
+	_mm_storeu_si128((__m128i *) p, narrow_bf16(v));
+}
+
+PRIMITIVE void
+vec_store_part_bf16(uint16_t *p, Vec v, size_t n)
+{
+	uint16_t	part[KT_LANES];
+
+	vec_store_bf16(part, v);
 	memcpy(p, part, n * sizeof(uint16_t));
 }
 

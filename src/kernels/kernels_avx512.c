@@ -99,6 +99,31 @@ vec_store_part_f16(uint16_t *p, Vec v, size_t n)
 	_mm256_mask_storeu_epi16(p, FIRST_LANES(n), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+/* As float_to_brain: the addition that rounds, or for a NaN the bit that makes it quiet. */
+PRIMITIVE __m256i
+narrow_bf16(Vec v)
+{
+	__m512i		bits = _mm512_castps_si512(v);
+	__m512i		odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+	__m512i		rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+	__mmask16	nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+
+	rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+	return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+}
+
+PRIMITIVE void
+vec_store_bf16(uint16_t *p, Vec v)
+{
+	_mm256_storeu_si256((__m256i *) p, narrow_bf16(v));
+}
+
+PRIMITIVE void
+vec_store_part_bf16(uint16_t *p, Vec v, size_t n)
+{
+	_mm256_mask_storeu_epi16(p, FIRST_LANES(n), narrow_bf16(v));
+}
+
 PRIMITIVE Vec
 vec_add(Vec a, Vec b)
 {

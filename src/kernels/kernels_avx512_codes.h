@@ -238,37 +238,44 @@ pq4_finish(Pq4Sums s, uint16_t *out)
 	_mm512_storeu_si512(out, _mm512_adds_epu16(_mm512_loadu_si512(out), sums));
 }
 
-/* Two pairs of subspaces a register; of an odd last pair the other half is zero. */
+/*
+ * Two pairs of subspaces a register.  At the end there may be one pair: what the mask
+ * leaves out are codes of zero and tables of zeros.
+ */
+PRIMITIVE void
+pq4_step(int n, __mmask64 bytes, const uint8_t *lut, const uint8_t *blocks, size_t block_bytes,
+		 Pq4Sums *sums)
+{
+	const __m512i half = _mm512_set1_epi8(15);
+	__m512i		tables = _mm512_maskz_loadu_epi8(bytes, lut);
+	__m512i		even = _mm512_shuffle_i64x2(tables, tables, _MM_SHUFFLE(2, 2, 0, 0));
+	__m512i		odd = _mm512_shuffle_i64x2(tables, tables, _MM_SHUFFLE(3, 3, 1, 1));
+
+	for (int b = 0; b < n; b++)
+	{
+		__m512i		codes = _mm512_maskz_loadu_epi8(bytes, blocks + (size_t) b * block_bytes);
+
+		sums[b] = pq4_add(sums[b], even, _mm512_and_si512(codes, half));
+		sums[b] = pq4_add(sums[b], odd, _mm512_and_si512(_mm512_srli_epi16(codes, 4), half));
+	}
+}
+
 PRIMITIVE void
 pq4_blocks(int n, const uint8_t *lut, const uint8_t *blocks, size_t m, uint16_t *out)
 {
-	const __m512i half = _mm512_set1_epi8(15);
-
 	memset(out, 0, (size_t) n * 32 * sizeof(uint16_t));
 	for (size_t from = 0; from < m; from += PQ4_RUN)
 	{
 		size_t		end = m - from > PQ4_RUN ? from + PQ4_RUN : m;
 		Pq4Sums		sums[PQ4_BLOCKS];
+		size_t		j = from;
 
 		for (int b = 0; b < n; b++)
 			sums[b].all = sums[b].odd = _mm512_setzero_si512();
-		for (size_t j = from; j < end; j += 4)
-		{
-			__mmask64	bytes = end - j >= 4 ? ~(__mmask64) 0 : FIRST_BYTES(32);
-			__m512i		tables = _mm512_maskz_loadu_epi8(bytes, lut + j * 16);
-			__m512i		even = _mm512_shuffle_i64x2(tables, tables, _MM_SHUFFLE(2, 2, 0, 0));
-			__m512i		odd = _mm512_shuffle_i64x2(tables, tables, _MM_SHUFFLE(3, 3, 1, 1));
-
-			for (int b = 0; b < n; b++)
-			{
-				const uint8_t *at = blocks + (size_t) b * 16 * m + j * 16;
-				__m512i		codes = _mm512_maskz_loadu_epi8(bytes, at);
-
-				sums[b] = pq4_add(sums[b], even, _mm512_and_si512(codes, half));
-				sums[b] = pq4_add(sums[b], odd,
-								  _mm512_and_si512(_mm512_srli_epi16(codes, 4), half));
-			}
-		}
+		for (; j + 4 <= end; j += 4)
+			pq4_step(n, ~(__mmask64) 0, lut + j * 16, blocks + j * 16, 16 * m, sums);
+		if (j < end)
+			pq4_step(n, FIRST_BYTES(32), lut + j * 16, blocks + j * 16, 16 * m, sums);
 		for (int b = 0; b < n; b++)
 			pq4_finish(sums[b], out + b * 32);
 	}

@@ -21,9 +21,9 @@
  *	vec_part_f32(p, n), vec_part_f16(p, n), vec_part_bf16(p, n)
  *						the first n < KT_LANES elements, then zeros; must not
  *						read past the n-th
- *	vec_store_f32(p, v), vec_store_f16(p, v), vec_store_part_f32(p, v, n),
- *	vec_store_part_f16(p, v, n)
- *						the way back; float16 rounded to nearest even
+ *	vec_store_f32(p, v), vec_store_f16(p, v), vec_store_bf16(p, v),
+ *	vec_store_part_f32(p, v, n), vec_store_part_f16(p, v, n), vec_store_part_bf16(p, v, n)
+ *						the way back; rounded to nearest even
  *	vec_add(a, b), vec_sub(a, b), vec_abs(a), vec_fma(a, b, c)
  *						vec_fma is a * b + c, rounded once
  *	vec_sum(v)			sum of the lanes, in a fixed order
@@ -258,12 +258,15 @@ sum_many(Term t, const float *q, const float *base, size_t stride, size_t n, siz
 #define ROW(i) (base + (i) * stride)
 #if KT_ROWS == 4
 	for (; i + 4 <= n; i += 4)
-		sum_rows(4, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i + 2), ROW(i + 3), dim, out + i);
+		sum_rows(4, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i + 2), ROW(i + 3), dim,
+				 out + i);
 #endif
 	for (; i + 2 <= n; i += 2)
-		sum_rows(2, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i), ROW(i), dim, out + i);
+		sum_rows(2, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i), ROW(i), dim,
+				 out + i);
 	if (i < n)
-		sum_rows(1, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i), ROW(i), ROW(i), dim, out + i);
+		sum_rows(1, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i), ROW(i), ROW(i), dim,
+				 out + i);
 #undef ROW
 }
 
@@ -483,12 +486,15 @@ bf16_to_f32(const uint16_t *src, float *dst, size_t n)
 		vec_store_part_f32(dst + i, vec_part_bf16(src + i, n - i), n - i);
 }
 
-/* Plain integer arithmetic, which the compiler puts into registers of KT_TARGET. */
 KT_FUNC void
 f32_to_bf16(const float *src, uint16_t *dst, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		dst[i] = float_to_brain(src[i]);
+	size_t		i = 0;
+
+	for (; i + KT_LANES <= n; i += KT_LANES)
+		vec_store_bf16(dst + i, vec_load_f32(src + i));
+	if (i < n)
+		vec_store_part_bf16(dst + i, vec_part_f32(src + i, n - i), n - i);
 }
 
 KT_FUNC void
