@@ -55,10 +55,8 @@ have_avx2(void)
 }
 
 /*
- * The same for kernels_avx512.c.  VPOPCNTDQ is asked for although no kernel uses
- * it yet, so that a binary vector's kernels can join the table: with VNNI it means
- * Ice Lake, Zen 4 or later.  Earlier CPUs, which lower their clock under 512-bit
- * code, run the AVX2 table.
+ * The same for kernels_avx512.c.  VNNI with VPOPCNTDQ means Ice Lake, Zen 4 or later.
+ * Earlier CPUs, which lower their clock under 512-bit code, run the AVX2 table.
  */
 static bool
 have_avx512(void)

@@ -13,8 +13,9 @@
  * Within one table, for vectors of one dim and on any machine, these hold bit for
  * bit: l2sq_f32_many is l2sq_f32 and ip_f32_many is ip_f32 of each row; the sums of
  * a cosine kernel are those of the ip kernel; exchanging a and b changes nothing;
- * the l2sq and l1 of a finite vector and itself are zero.  So a norm or a distance
- * may be computed by either and kept.
+ * the l2sq and l1 of a finite vector and itself are zero; a *_rows kernel gives a row
+ * the same number whichever rows are asked for with it.  So a norm or a distance may be
+ * computed by either and kept.
  */
 #ifndef MILVUS_KERNELS_H
 #define MILVUS_KERNELS_H
@@ -89,7 +90,7 @@ typedef struct VectorKernels
 	void		(*cosine_i8) (const int8_t *a, const int8_t *b, size_t dim,
 							  int32_t *ab, int32_t *aa, int32_t *bb);
 
-	/* bits: popcount of a ^ b; of a & b and of a | b */
+	/* bits: popcount of a ^ b; of a & b and of a | b; the order of bits does not matter */
 	uint64_t	(*hamming) (const uint8_t *a, const uint8_t *b, size_t bytes);
 	void		(*jaccard) (const uint8_t *a, const uint8_t *b, size_t bytes,
 							uint64_t *both, uint64_t *either);

@@ -59,28 +59,38 @@ vec_load_f16(const uint16_t *p)
 PRIMITIVE Vec
 vec_part_f16(const uint16_t *p, size_t n)
 {
-	uint16_t	part[KT_LANES] = {0};
+	uint64_t	low,
+				high;
 
-	memcpy(part, p, n * sizeof(uint16_t));
-	return vec_load_f16(part);
+	load_tail16(p, n * sizeof(uint16_t), &low, &high);
+	return _mm256_cvtph_ps(_mm_set_epi64x((int64_t) high, (int64_t) low));
 }
 
-/* The upper half of a float32: moved there. */
+/* The upper half of a float32: moved there, four in each half of a register that has all. */
+PRIMITIVE Vec
+widen_bf16(__m128i v)
+{
+	const __m256i upper =
+		_mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7,
+						 -1, -1, 8, 9, -1, -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
+
+	return _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(v), upper));
+}
+
 PRIMITIVE Vec
 vec_load_bf16(const uint16_t *p)
 {
-	__m256i		wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *) p));
-
-	return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+	return widen_bf16(_mm_loadu_si128((const __m128i *) p));
 }
 
 PRIMITIVE Vec
 vec_part_bf16(const uint16_t *p, size_t n)
 {
-	uint16_t	part[KT_LANES] = {0};
+	uint64_t	low,
+				high;
 
-	memcpy(part, p, n * sizeof(uint16_t));
-	return vec_load_bf16(part);
+	load_tail16(p, n * sizeof(uint16_t), &low, &high);
+	return widen_bf16(_mm_set_epi64x((int64_t) high, (int64_t) low));
 }
 
 PRIMITIVE void
@@ -107,6 +117,39 @@ vec_store_part_f16(uint16_t *p, Vec v, size_t n)
 	uint16_t	part[KT_LANES];
 
 	vec_store_f16(part, v);
+	memcpy(p, part, n * sizeof(uint16_t));
+}
+
+/*
+ * As float_to_brain: the addition that rounds, or for a NaN the bit that makes it quiet.
+ * Shifted down, the words fit unsigned 16 bits and are packed, each half by itself.
+ */
+PRIMITIVE __m128i
+narrow_bf16(Vec v)
+{
+	__m256i		bits = _mm256_castps_si256(v);
+	__m256i		odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+	__m256i		rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+	__m256i		quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+	__m256		nan = _mm256_cmp_ps(v, v, _CMP_UNORD_Q);
+	__m256i		all = _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(nan));
+
+	all = _mm256_srli_epi32(all, 16);
+	return _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+}
+
+PRIMITIVE void
+vec_store_bf16(uint16_t *p, Vec v)
+{
+	_mm_storeu_si128((__m128i *) p, narrow_bf16(v));
+}
+
+PRIMITIVE void
+vec_store_part_bf16(uint16_t *p, Vec v, size_t n)
+{
+	uint16_t	part[KT_LANES];
+
+	vec_store_bf16(part, v);
 	memcpy(p, part, n * sizeof(uint16_t));
 }
 
@@ -177,15 +220,38 @@ add_products(__m256i sum, const uint8_t *code, Wide q)
 	return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, q.odd));
 }
 
-/* Sum of eight int32. */
+/* int32 sums */
+typedef __m256i Ints;
+
+PRIMITIVE Ints
+ints_zero(void)
+{
+	return _mm256_setzero_si256();
+}
+
+PRIMITIVE Ints
+ints_add(Ints a, Ints b)
+{
+	return _mm256_add_epi32(a, b);
+}
+
 PRIMITIVE int32_t
-sum_epi32(__m256i v)
+ints_sum(Ints v)
 {
 	__m128i		s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 
 	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(1, 0, 3, 2)));
 	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(2, 3, 0, 1)));
 	return _mm_cvtsi128_si32(s);
+}
+
+PRIMITIVE void
+ints_sum4(Ints a, Ints b, Ints c, Ints d, int32_t *out)
+{
+	__m256i		sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+
+	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(sums),
+													_mm256_extracti128_si256(sums, 1)));
 }
 
 /*
@@ -207,7 +273,7 @@ dot_bytes(const uint8_t *code, const void *signed_bytes, __m256i turn, size_t le
 		s0 = add_products(s0, code + i, widen_signed(_mm256_xor_si256(y0, turn)));
 		s1 = add_products(s1, code + i + 32, widen_signed(_mm256_xor_si256(y1, turn)));
 	}
-	return sum_epi32(_mm256_add_epi32(s0, s1));
+	return ints_sum(ints_add(s0, s1));
 }
 
 PRIMITIVE int32_t
@@ -231,7 +297,6 @@ sq8_rows4(const uint8_t *r0, const uint8_t *r1, const uint8_t *r2, const uint8_t
 	__m256i		b = a;
 	__m256i		c = a;
 	__m256i		d = a;
-	__m256i		sums;
 
 	for (size_t i = 0; i < len; i += 32)
 	{
@@ -242,11 +307,10 @@ sq8_rows4(const uint8_t *r0, const uint8_t *r1, const uint8_t *r2, const uint8_t
 		c = add_products(c, r2 + i, w);
 		d = add_products(d, r3 + i, w);
 	}
-	sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(sums),
-													_mm256_extracti128_si256(sums, 1)));
+	ints_sum4(a, b, c, d, out);
 }
 
+#include "kernels/kernels_avx2_codes.h"
 #include "kernels/kernels_template.h"
 
 #endif							/* KERNELS_X86 */

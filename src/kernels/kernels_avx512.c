@@ -15,7 +15,8 @@
 #define KT_TABLE KernelsAvx512
 #define KT_NAME "avx512"
 #define KT_TARGET \
-	__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")))
+	__attribute__(( \
+		target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq,avx2,fma,f16c")))
 #define KT_ROWS 4
 #define KT_LANES 16
 #define PRIMITIVE KERNELS_INLINE KT_TARGET
@@ -98,6 +99,31 @@ vec_store_part_f16(uint16_t *p, Vec v, size_t n)
 	_mm256_mask_storeu_epi16(p, FIRST_LANES(n), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+/* As float_to_brain: the addition that rounds, or for a NaN the bit that makes it quiet. */
+PRIMITIVE __m256i
+narrow_bf16(Vec v)
+{
+	__m512i		bits = _mm512_castps_si512(v);
+	__m512i		odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+	__m512i		rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+	__mmask16	nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+
+	rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+	return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+}
+
+PRIMITIVE void
+vec_store_bf16(uint16_t *p, Vec v)
+{
+	_mm256_storeu_si256((__m256i *) p, narrow_bf16(v));
+}
+
+PRIMITIVE void
+vec_store_part_bf16(uint16_t *p, Vec v, size_t n)
+{
+	_mm256_mask_storeu_epi16(p, FIRST_LANES(n), narrow_bf16(v));
+}
+
 PRIMITIVE Vec
 vec_add(Vec a, Vec b)
 {
@@ -159,6 +185,40 @@ load_bytes(const void *p)
 	return _mm512_loadu_si512(p);
 }
 
+/* int32 sums */
+typedef __m512i Ints;
+
+PRIMITIVE Ints
+ints_zero(void)
+{
+	return _mm512_setzero_si512();
+}
+
+PRIMITIVE Ints
+ints_add(Ints a, Ints b)
+{
+	return _mm512_add_epi32(a, b);
+}
+
+PRIMITIVE int32_t
+ints_sum(Ints v)
+{
+	return _mm512_reduce_add_epi32(v);
+}
+
+PRIMITIVE void
+ints_sum4(Ints a, Ints b, Ints c, Ints d, int32_t *out)
+{
+	__m512i		ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+	__m512i		cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+	__m256i		half;
+
+	ab = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+	half = _mm256_add_epi32(_mm512_castsi512_si256(ab), _mm512_extracti64x4_epi64(ab, 1));
+	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(half),
+													_mm256_extracti128_si256(half, 1)));
+}
+
 PRIMITIVE int32_t
 sq8_row(const uint8_t *code, const int8_t *q, size_t len)
 {
@@ -173,7 +233,7 @@ sq8_row(const uint8_t *code, const int8_t *q, size_t len)
 	}
 	if (i < len)
 		s0 = _mm512_dpbusd_epi32(s0, load_bytes(code + i), load_bytes(q + i));
-	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+	return ints_sum(ints_add(s0, s1));
 }
 
 PRIMITIVE void
@@ -184,9 +244,6 @@ sq8_rows4(const uint8_t *r0, const uint8_t *r1, const uint8_t *r2, const uint8_t
 	__m512i		b = a;
 	__m512i		c = a;
 	__m512i		d = a;
-	__m512i		ab,
-				cd;
-	__m256i		half;
 
 	for (size_t i = 0; i < len; i += 64)
 	{
@@ -198,12 +255,7 @@ sq8_rows4(const uint8_t *r0, const uint8_t *r1, const uint8_t *r2, const uint8_t
 		d = _mm512_dpbusd_epi32(d, load_bytes(r3 + i), qv);
 	}
 
-	ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-	cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-	ab = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-	half = _mm256_add_epi32(_mm512_castsi512_si256(ab), _mm512_extracti64x4_epi64(ab, 1));
-	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(half),
-													_mm256_extracti128_si256(half, 1)));
+	ints_sum4(a, b, c, d, out);
 }
 
 /* y - 128 as a signed byte is y with its highest bit turned. */
@@ -225,9 +277,10 @@ sq8_codes(const uint8_t *x, const uint8_t *y, size_t len)
 	if (i < len)
 		s0 = _mm512_dpbusd_epi32(s0, load_bytes(x + i),
 								 _mm512_xor_si512(load_bytes(y + i), turn));
-	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+	return ints_sum(ints_add(s0, s1));
 }
 
+#include "kernels/kernels_avx512_codes.h"
 #include "kernels/kernels_template.h"
 
 #endif							/* KERNELS_X86 */

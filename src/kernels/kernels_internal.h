@@ -57,6 +57,51 @@ float_to_brain(float f)
 	return (uint16_t) ((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded);
 }
 
+/* Some bytes as a word, the first one lowest; for tables of little-endian machines. */
+KERNELS_INLINE uint64_t
+load_u32(const void *p)
+{
+	uint32_t	word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+KERNELS_INLINE uint64_t
+load_u64(const void *p)
+{
+	uint64_t	word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/*
+ * The same of n < 8 bytes.  Two words that overlap, the second one shifted, come without
+ * a way through memory, which a register loaded from single bytes would wait for.
+ */
+KERNELS_INLINE uint64_t
+load_tail(const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	if (n >= 4)
+		return load_u32(b) | load_u32(b + n - 4) >> (8 * (8 - n)) << 32;
+	if (n == 0)
+		return 0;
+	return b[0] | (uint64_t) b[n / 2] << (8 * (n / 2)) | (uint64_t) b[n - 1] << (8 * (n - 1));
+}
+
+/* The n < 16 first bytes as two words. */
+KERNELS_INLINE void
+load_tail16(const void *p, size_t n, uint64_t *low, uint64_t *high)
+{
+	const uint8_t *b = p;
+
+	*low = n >= 8 ? load_u64(b) : load_tail(b, n);
+	*high = n > 8 ? load_u64(b + n - 8) >> (8 * (16 - n)) : 0;
+}
+
 /* The place of the i-th row of a *_rows kernel: by number, or in order without numbers. */
 KERNELS_INLINE size_t
 row_place(const uint32_t *rows, size_t i, size_t stride)

@@ -115,6 +115,27 @@ vec_store_part_f16(uint16_t *p, Vec v, size_t n)
 	memcpy(p, part, n * sizeof(uint16_t));
 }
 
+/* As float_to_brain: the addition that rounds, or for a NaN the bit that makes it quiet. */
+PRIMITIVE void
+vec_store_bf16(uint16_t *p, Vec v)
+{
+	uint32x4_t	bits = vreinterpretq_u32_f32(v);
+	uint32x4_t	odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+	uint32x4_t	rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+	uint32x4_t	quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+
+	vst1_u16(p, vshrn_n_u32(vbslq_u32(vceqq_f32(v, v), rounded, quiet), 16));
+}
+
+PRIMITIVE void
+vec_store_part_bf16(uint16_t *p, Vec v, size_t n)
+{
+	uint16_t	part[KT_LANES];
+
+	vec_store_bf16(part, v);
+	memcpy(p, part, n * sizeof(uint16_t));
+}
+
 PRIMITIVE Vec
 vec_add(Vec a, Vec b)
 {
@@ -240,6 +261,7 @@ sq8_codes(const uint8_t *x, const uint8_t *y, size_t len)
 	return vaddvq_s32(sum) + SQ8_ZERO * vaddvq_s32(sum_y);
 }
 
+#include "kernels/kernels_neon_codes.h"
 #include "kernels/kernels_template.h"
 
 #endif							/* KERNELS_NEON */

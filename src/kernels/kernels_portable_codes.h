@@ -1,6 +1,6 @@
 /*
  * kernels_portable_codes.h
- *		The kernels of bytes, bits and codes in plain C.
+ *		The kernels of bytes, bits, codes and ranges of kernels_portable.c.
  *
  * All are exact but pq8_rows and bits_ip_rows, which sum floats.
  */

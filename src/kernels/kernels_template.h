@@ -21,9 +21,9 @@
  *	vec_part_f32(p, n), vec_part_f16(p, n), vec_part_bf16(p, n)
  *						the first n < KT_LANES elements, then zeros; must not
  *						read past the n-th
- *	vec_store_f32(p, v), vec_store_f16(p, v), vec_store_part_f32(p, v, n),
- *	vec_store_part_f16(p, v, n)
- *						the way back; float16 rounded to nearest even
+ *	vec_store_f32(p, v), vec_store_f16(p, v), vec_store_bf16(p, v),
+ *	vec_store_part_f32(p, v, n), vec_store_part_f16(p, v, n), vec_store_part_bf16(p, v, n)
+ *						the way back; rounded to nearest even
  *	vec_add(a, b), vec_sub(a, b), vec_abs(a), vec_fma(a, b, c)
  *						vec_fma is a * b + c, rounded once
  *	vec_sum(v)			sum of the lanes, in a fixed order
@@ -35,6 +35,7 @@
  *						the same of four rows
  *	sq8_codes(x, y, len)
  *						as sq8_dot_codes
+ *	and what kernels_template_codes.h lists
  *
  * A sum is kept in four registers, enough to hide the latency of a fused
  * multiply-add, and always in the same order for the same dim, whichever kernel
@@ -109,6 +110,13 @@ load_part(const void *v, size_t i, size_t n, Element e)
 			return vec_part_bf16((const uint16_t *) v + i, n);
 	}
 	__builtin_unreachable();
+}
+
+/* The first n floats, a whole register or a part of one. */
+KT_INLINE Vec
+vec_upto_f32(const float *p, size_t n)
+{
+	return n >= KT_LANES ? vec_load_f32(p) : vec_part_f32(p, n);
 }
 
 /* acc plus what one register of pairs adds to a sum; a pair of zeros adds zero. */
@@ -250,33 +258,49 @@ sum_many(Term t, const float *q, const float *base, size_t stride, size_t n, siz
 #define ROW(i) (base + (i) * stride)
 #if KT_ROWS == 4
 	for (; i + 4 <= n; i += 4)
-		sum_rows(4, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i + 2), ROW(i + 3), dim, out + i);
+		sum_rows(4, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i + 2), ROW(i + 3), dim,
+				 out + i);
 #endif
 	for (; i + 2 <= n; i += 2)
-		sum_rows(2, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i), ROW(i), dim, out + i);
+		sum_rows(2, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i + 1), ROW(i), ROW(i), dim,
+				 out + i);
 	if (i < n)
-		sum_rows(1, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i), ROW(i), ROW(i), dim, out + i);
+		sum_rows(1, t, ELEMENT_F32, ELEMENT_F32, q, ROW(i), ROW(i), ROW(i), ROW(i), dim,
+				 out + i);
 #undef ROW
 }
 
 /*
- * Rows that lie anywhere are asked for ahead of time, a group of four after the other:
- * each is a cache miss and most are a TLB miss.  Beyond ROW_LINES_AHEAD lines of a row
- * the hardware has seen that they follow one another.  fetched: the first row not yet
- * asked for.
+ * Ask for rows up to number `upto` ahead of time, of which those before `fetched` were
+ * asked for; returns the new `fetched`.  Rows that lie anywhere are each a cache miss,
+ * and most a TLB miss; beyond ROW_LINES_AHEAD lines of a row the hardware has seen that
+ * they follow one another.  Rows in order it fetches by itself, but starts anew at each
+ * page: what lies a page ahead is asked for.
  */
 KT_INLINE size_t
-fetch_rows(const void *base, size_t stride_bytes, const uint32_t *rows, size_t n,
-		   size_t bytes, size_t fetched, size_t upto)
+fetch_rows(const void *base, size_t stride_bytes, const uint32_t *rows, size_t n, size_t bytes,
+		   size_t fetched, size_t upto)
 {
-	size_t		ahead = bytes < ROW_LINES_AHEAD * CACHE_LINE ? bytes : ROW_LINES_AHEAD * CACHE_LINE;
+	const char *start = base;
 
-	for (; fetched < n && fetched < upto; fetched++)
+	upto = upto < n ? upto : n;
+	if (rows == NULL)
 	{
-		const char *next = (const char *) base + row_place(rows, fetched, stride_bytes);
+		size_t		to = upto * stride_bytes + BYTES_AHEAD;
 
-		for (size_t at = 0; at < ahead; at += CACHE_LINE)
-			__builtin_prefetch(next + at);
+		for (size_t at = fetched * stride_bytes + BYTES_AHEAD; at < to && at < n * stride_bytes;
+			 at += CACHE_LINE)
+			__builtin_prefetch(start + at);
+		return upto;
+	}
+	if (bytes > ROW_LINES_AHEAD * CACHE_LINE)
+		bytes = ROW_LINES_AHEAD * CACHE_LINE;
+	for (; fetched < upto; fetched++)
+	{
+		const char *row = start + rows[fetched] * stride_bytes;
+
+		for (size_t at = 0; at < bytes; at += CACHE_LINE)
+			__builtin_prefetch(row + at);
 	}
 	return fetched;
 }
@@ -462,12 +486,15 @@ bf16_to_f32(const uint16_t *src, float *dst, size_t n)
 		vec_store_part_f32(dst + i, vec_part_bf16(src + i, n - i), n - i);
 }
 
-/* Plain integer arithmetic, which the compiler puts into registers of KT_TARGET. */
 KT_FUNC void
 f32_to_bf16(const float *src, uint16_t *dst, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		dst[i] = float_to_brain(src[i]);
+	size_t		i = 0;
+
+	for (; i + KT_LANES <= n; i += KT_LANES)
+		vec_store_bf16(dst + i, vec_load_f32(src + i));
+	if (i < n)
+		vec_store_part_bf16(dst + i, vec_part_f32(src + i, n - i), n - i);
 }
 
 KT_FUNC void
@@ -551,7 +578,7 @@ sq8_dot_codes(const uint8_t *x, const uint8_t *y, size_t len)
 	return sq8_codes(x, y, len);
 }
 
-#include "kernels/kernels_portable_codes.h"
+#include "kernels/kernels_template_codes.h"
 
 const VectorKernels KT_TABLE = {
 	.name = KT_NAME,

@@ -479,7 +479,16 @@ test_mixed_rows(void)
 					(brain ? t->ip_f32_bf16_rows : t->ip_f32_f16_rows)(q, base, stride, rows, n, dim,
 																		  out);
 					for (size_t i = 0; i < n; i++)
+					{
+						size_t		place = (rows ? rows[i] : i) * stride;
+						float		alone;
+
 						CHECK_NEAR(out[i], exact[i].ip, exact[i].ip_eps);
+						/* the same bits alone and among others */
+						(brain ? t->ip_f32_bf16_rows : t->ip_f32_f16_rows)(q, base + place, 0, NULL,
+																			  1, dim, &alone);
+						CHECK(alone == out[i]);
+					}
 				}
 			}
 		}

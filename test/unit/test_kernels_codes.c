@@ -333,6 +333,20 @@ test_pq8_rows(void)
 		}
 		CHECK_ROWS(float, base, stride, t->pq8_rows(lut, base, stride, rows, n, m, out),
 				   CHECK_NEAR(out[i], exact[number], m * UNIT_ROUNDOFF * magnitude[number]));
+
+		/* the same bits alone and among others */
+		FOR_TABLES(t)
+		{
+			float		together[N_ROWS];
+			float		alone;
+
+			t->pq8_rows(lut, base, stride, NULL, N_ROWS, m, together);
+			for (uint32_t row = 0; row < N_ROWS; row++)
+			{
+				t->pq8_rows(lut, base, stride, &row, 1, m, &alone);
+				CHECK(alone == together[row]);
+			}
+		}
 	}
 }
 
@@ -420,6 +434,20 @@ test_bits_ip_rows(void)
 		}
 		CHECK_ROWS(float, base, stride, t->bits_ip_rows(q, base, stride, rows, n, dim, out),
 				   CHECK_NEAR(out[i], exact[number], eps[number]));
+
+		/* the same bits alone and among others */
+		FOR_TABLES(t)
+		{
+			float		together[N_ROWS];
+			float		alone;
+
+			t->bits_ip_rows(q, base, stride, NULL, N_ROWS, dim, together);
+			for (uint32_t row = 0; row < N_ROWS; row++)
+			{
+				t->bits_ip_rows(q, base, stride, &row, 1, dim, &alone);
+				CHECK(alone == together[row]);
+			}
+		}
 
 		/* one element alone is seen exactly, and an infinity only where its bit is set */
 		for (size_t i = 0; i < dim; i += 1 + dim / 50)
