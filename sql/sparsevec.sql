@@ -229,6 +229,11 @@ RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
 DROP TABLE rows;
 
+-- running sums in a window: each row sees the rows up to it
+SELECT count(*), bool_and(sum = ARRAY[s, t, c]::real[]::sparsevec) AS running
+	FROM (SELECT sum(ARRAY[i % 3, i % 5, 1]::sparsevec) OVER w AS sum, sum(i % 3) OVER w AS s, sum(i % 5) OVER w AS t, count(*) OVER w AS c
+		FROM generate_series(1, 200) AS i WINDOW w AS (ORDER BY i)) AS t(sum, s, t, c);
+
 -- the functions behind them leave their arguments alone and check the state
 SELECT a, sparsevec_accum(a, '{1:1,3:2}/3'), a FROM (VALUES ('{1,3,0,5,1,6}'::float8[])) AS t(a);
 SELECT sparsevec_combine('{1,3,0,5}', '{2,3,1,6}'), sparsevec_combine('{0,0}', '{2,3,1,6}'), sparsevec_combine('{2,3,1,6}', '{0,0}');

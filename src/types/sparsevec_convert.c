@@ -194,43 +194,110 @@ typedef struct State
 	const float8 *pairs;
 } State;
 
+/* Raise the error of an array that is not a state. */
+static void
+not_a_state(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("array is not a state of avg"),
+			 errdetail("It must hold rows, dimensions and pairs of position and sum.")));
+}
+
 /*
  * Take an array apart.  Anybody can call the aggregates' functions, so it is not
- * taken for granted that it is a state.
+ * taken for granted that it has the shape of a state.
  */
+static State
+open_state(ArrayType *array)
+{
+	const float8 *values;
+
+	if (ARR_NDIM(array) != 1 || ARR_DIMS(array)[0] < 2 || ARR_DIMS(array)[0] % 2 != 0 ||
+		ARR_HASNULL(array) || ARR_ELEMTYPE(array) != FLOAT8OID)
+		not_a_state();
+	values = (const float8 *) ARR_DATA_PTR(array);
+	return (State) {values[0], values[1], ARR_DIMS(array)[0] / 2 - 1, values + 2};
+}
+
+/* open_state(), with everything checked: the positions, too, are those of a state. */
 static State
 read_state(ArrayType *array)
 {
-	State		state;
-	const float8 *values;
-	int			length;
+	State		state = open_state(array);
 	float8		previous = -1;
-	bool		good;
 
-	good = ARR_NDIM(array) == 1 && ARR_DIMS(array)[0] >= 2 && ARR_DIMS(array)[0] % 2 == 0 &&
-		!ARR_HASNULL(array) && ARR_ELEMTYPE(array) == FLOAT8OID;
-	if (good)
+	if (!(state.rows >= 0 && state.dim >= 0 && state.dim <= SPARSEVEC_MAX_DIM &&
+		  rint(state.dim) == state.dim && (state.dim > 0) == (state.rows > 0)))
+		not_a_state();
+	for (int i = 0; i < state.n; i++)
 	{
-		values = (const float8 *) ARR_DATA_PTR(array);
-		length = ARR_DIMS(array)[0];
-		state = (State) {values[0], values[1], length / 2 - 1, values + 2};
-		good = state.rows >= 0 && state.dim >= 0 && state.dim <= SPARSEVEC_MAX_DIM &&
-			rint(state.dim) == state.dim && (state.dim > 0) == (state.rows > 0);
-		for (int i = 0; good && i < state.n; i++)
-		{
-			float8		position = state.pairs[2 * i];
+		float8		position = state.pairs[2 * i];
 
-			/* false of NaN, too */
-			good = position > previous && position < state.dim && rint(position) == position;
-			previous = position;
-		}
+		/* true of NaN, too */
+		if (!(position > previous && position < state.dim && rint(position) == position))
+			not_a_state();
+		previous = position;
 	}
-	if (!good)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("array is not a state of avg"),
-				 errdetail("It must hold rows, dimensions and pairs of position and sum.")));
 	return state;
+}
+
+/* The number of the first pair from `from` on whose position is not below the one given. */
+static int
+find_pair(const State *state, int from, float8 position)
+{
+	int			to = state->n;
+
+	while (from < to)
+	{
+		int			middle = from + (to - from) / 2;
+
+		if (state->pairs[2 * middle] < position)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+/*
+ * Add a value to a state where it is, if the state has all of its positions; else
+ * change nothing and return false.  After the first rows of a large set that is most
+ * of them, and saves a pass over a state that may be much larger than the value.
+ */
+static bool
+add_in_place(ArrayType *array, const SparseVec *v)
+{
+	State		state = open_state(array);
+	float8	   *values = (float8 *) ARR_DATA_PTR(array);
+	const float *x = SPARSEVEC_VALUES(v);
+	int		   *found;
+	int			pair = 0;
+
+	if (state.dim != (float8) v->dim || (uint32) state.n < v->nnz)
+		return false;
+	found = palloc(sizeof(int) * Max(v->nnz, 1));
+	for (uint32 i = 0; i < v->nnz; i++)
+	{
+		pair = find_pair(&state, pair, v->indices[i]);
+		if (pair == state.n || state.pairs[2 * pair] != (float8) v->indices[i])
+		{
+			pfree(found);
+			return false;
+		}
+		found[i] = pair++;
+	}
+	values[0] += 1.0;
+	for (uint32 i = 0; i < v->nnz; i++)
+	{
+		float8	   *sum = &values[2 + 2 * found[i] + 1];
+
+		*sum += x[i];
+		if (unlikely(isinf(*sum)))
+			float_overflow_error();
+	}
+	pfree(found);
+	return true;
 }
 
 /* A palloc'd state of the rows of two; they may not have different dimensions. */
@@ -279,17 +346,27 @@ add_states(const State *a, const State *b)
 	return result;
 }
 
-/* sparsevec_accum(float8[], sparsevec): transition function of avg and sum */
+/*
+ * sparsevec_accum(float8[], sparsevec): transition function of avg and sum.  Within
+ * an aggregate the state is ours to change; elsewhere it is copied.
+ */
 Datum
 sparsevec_accum(PG_FUNCTION_ARGS)
 {
-	State		state = read_state(PG_GETARG_ARRAYTYPE_P(0));
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
 	SparseVec  *v = PG_GETARG_SPARSEVEC_P(1);
 	const float *values = SPARSEVEC_VALUES(v);
-	float8	   *pairs = palloc(sizeof(float8) * 2 * Max(v->nnz, 1));
-	State		row = {1, v->dim, (int) v->nnz, pairs};
+	State		state,
+				row;
+	float8	   *pairs;
 	ArrayType  *result;
 
+	if (AggCheckCallContext(fcinfo, NULL) && add_in_place(array, v))
+		PG_RETURN_ARRAYTYPE_P(array);
+
+	state = read_state(array);
+	pairs = palloc(sizeof(float8) * 2 * Max(v->nnz, 1));
+	row = (State) {1, v->dim, (int) v->nnz, pairs};
 	for (uint32 i = 0; i < v->nnz; i++)
 	{
 		pairs[2 * i] = v->indices[i];
