@@ -1,14 +1,14 @@
 /*
  * quantizers.c
- *		What a product quantizer loses: recall of a ranking by codes, without a server.
+ *		What a quantizer loses: recall of a ranking by codes, without a server.
  *
  * Reads base.npy and queries.npy (float16 or float32) from a folder, codes the base relative to
  * its mean or to the centres of inverted lists, ranks all rows for each query by
  * estimate, and prints the share of the exact ten nearest that are among the best 10, 40
  * and 100 estimates (refinement 1, 4 and 10 times), with bytes a row and processor time.
  *
- *	quantizers DIR [--codec pq|pq4] [--metric l2|ip|cosine] [--m N] [--nbits N] [--nrq N]
- *		[--nlist N] [--rows N] [--queries N] [--threads N]
+ *	quantizers DIR [--codec pq|pq4|rabitq] [--metric l2|ip|cosine] [--m N] [--nbits N] [--nrq N]
+ *		[--query-bits N] [--nlist N] [--rows N] [--queries N] [--threads N]
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -126,6 +126,7 @@ main(int argc, char **argv)
 	const AnnCodec *codec = &AnnCodecPq;
 	const AnnEnv *env = &AnnMallocEnv;
 	uint32_t	nlist = 0;
+	uint32_t	query_bits = 0;
 	size_t		most = SIZE_MAX;
 	size_t		most_queries = 200;
 	int			threads = 2;
@@ -152,7 +153,9 @@ main(int argc, char **argv)
 		uint32_t	number = (uint32_t) atoi(value);
 
 		if (strcmp(argv[i], "--codec") == 0)
-			codec = strcmp(value, "pq4") == 0 ? &AnnCodecPq4 : &AnnCodecPq;
+			codec = strcmp(value, "pq4") == 0		? &AnnCodecPq4
+					: strcmp(value, "rabitq") == 0 ? &AnnCodecRabitq
+												   : &AnnCodecPq;
 		else if (strcmp(argv[i], "--metric") == 0)
 			params.metric = strcmp(value, "l2") == 0   ? ANN_L2
 							: strcmp(value, "ip") == 0 ? ANN_IP
@@ -163,6 +166,8 @@ main(int argc, char **argv)
 			params.pq_nbits = number;
 		else if (strcmp(argv[i], "--nrq") == 0)
 			params.nrq = number;
+		else if (strcmp(argv[i], "--query-bits") == 0)
+			query_bits = number;
 		else if (strcmp(argv[i], "--nlist") == 0)
 			nlist = number;
 		else if (strcmp(argv[i], "--rows") == 0)
@@ -178,6 +183,8 @@ main(int argc, char **argv)
 		params.type = ANN_HNSW_PRQ;
 	else if (codec == &AnnCodecPq4)
 		params.type = ANN_SCANN;
+	else if (codec == &AnnCodecRabitq)
+		params.type = ANN_IVF_RABITQ;
 	KernelsInit();
 	GemmInit();
 	base = read_npy(argv[1], "base", most);
@@ -234,6 +241,7 @@ main(int argc, char **argv)
 		{
 			AnnCodeQuery prepared = {.codes = &codes,
 									 .query = query,
+									 .query_bits = query_bits,
 									 .memory = allocate(codec->query_bytes(&params, model))};
 			const float *raw = queries.data + (size_t) q * params.dim;
 			float		scale = params.metric == ANN_COSINE ? 1 / sqrtf(dot(raw, raw, params.dim)) : 1;
@@ -270,9 +278,9 @@ main(int argc, char **argv)
 			}
 			free(prepared.memory);
 		}
-		printf("%-4s m %-4u nbits %-2u nrq %-2u nlist %-4u %6.1f bytes/row, model %8.1f kB, "
+		printf("%-4s m %-4u nbits %-2u nrq %-2u query bits %u nlist %-4u %6.1f bytes/row, model %8.1f kB, "
 			   "error %.4f, recall@10",
-			   codec->name, params.pq_m, params.pq_nbits, params.nrq, nlist,
+			   codec->name, params.pq_m, params.pq_nbits, params.nrq, query_bits, nlist,
 			   (double) bytes / base.rows, model_bytes / 1024.0, sqrt(error / base.rows));
 		for (int w = 0; w < WINDOWS; w++)
 			printf("  %ux %.4f", windows[w] / K, (double) found[w] / (K * queries.rows));

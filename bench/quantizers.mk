@@ -1,4 +1,4 @@
-# What product quantizers lose, without a server.
+# What quantizers lose, without a server.
 #   make -C bench quantizers DATA=DIR [ARGS='--codec pq4 --nlist 128']
 QUANTIZERS_SRCS = $(wildcard $(ROOT)/src/index/*.c) $(KERNELS_SRCS)
 
