@@ -190,6 +190,7 @@ check_codes(const Coded *c, const void *raw)
 			dot += (double) query[d] * decoded[d];
 			size2 += (double) decoded[d] * decoded[d];
 		}
+		norm2 += (c->input.center_of != NULL ? 0.5 : 0.25) * error2;
 		CHECK_NEAR(c->meta[i].norm2, norm2, 1e-6 * norm2 + 1e-30);
 		CHECK(c->meta[i].error >= sqrt(error2));
 		CHECK(c->meta[i].error <= sqrt(error2) * 1.00001 + 1e-5 * sqrt(norm2) + 1e-6);
