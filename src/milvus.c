@@ -7,7 +7,7 @@
 #include "fmgr.h"
 #include "guc.h"
 #include "kernels/kernels.h"
-#include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 
 PG_MODULE_MAGIC;
 
@@ -21,4 +21,5 @@ _PG_init(void)
 	AnnDefineOptions();
 	AnnDefinePgvectorOptions();
 	AnnInstallExplain();
+	AnnInstallPlannerHook();
 }

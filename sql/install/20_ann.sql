@@ -132,7 +132,8 @@ CREATE FUNCTION milvus.last_search(
 	OUT index regclass, OUT index_types text, OUT segments integer, OUT cached_segments integer,
 	OUT growing_rows bigint, OUT code_distances bigint, OUT exact_distances bigint,
 	OUT hops bigint, OUT skipped_rows bigint, OUT dropped_rows bigint, OUT returned_rows bigint,
-	OUT ef integer, OUT nprobe integer, OUT exhaustive boolean)
+	OUT ef integer, OUT nprobe integer, OUT exhaustive boolean,
+	OUT filter text, OUT matching_rows bigint, OUT rows_filtered bigint)
 	RETURNS record
 	AS 'MODULE_PATHNAME', 'milvus_last_search' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION milvus.last_search() IS 'figures of the session''s last finished vector index scan';

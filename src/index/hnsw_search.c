@@ -17,6 +17,8 @@
 #include "index/codec.h"
 #include "index/hnsw.h"
 
+#include <math.h>
+
 /* Hops between looks at cancellation. */
 #define CANCEL_EVERY 256
 
@@ -29,6 +31,27 @@
 /* Rows compared one after the other at a time. */
 #define BLOCK 256
 
+/*
+ * The walk over allowed rows.  A hop looks for 4 m of them, and at its node's links
+ * alone if m of these are allowed.
+ */
+#define ENOUGH(m) (4 * (m))
+#define ENOUGH_DIRECT(enough) ((enough) / 4)
+/* Rows that are compared from all over the segment, at first. */
+#define SEEDS 64
+/* Excluded rows whose links are asked for ahead. */
+#define BRIDGES_AHEAD 4
+/* Costs in rows compared by number: a walk's beginning, a hop, passing through an excluded row. */
+#define START_COST 700
+#define HOP_COST 20
+#define BRIDGE_COST 4.0
+/* The walk gives up when it cost so much more than comparing all allowed rows. */
+#define BUDGET 1.0
+/* A mask that lets through so many of the rows is walked as the plain graph. */
+#define MASK_SPARSE 0.9
+/* Below this share of allowed rows, paths between them get rare: the pool is wider. */
+#define SHARE_RARE 0.1
+
 typedef struct Walker
 {
 	AnnSearch  *search;
@@ -38,6 +61,7 @@ typedef struct Walker
 	const uint64_t *excluded;
 	const HnswHeader *upper;
 	uint32_t	width;
+	uint32_t	enough;			/* allowed rows that a hop looks for */
 } Walker;
 
 /* ---- costs ---- */
@@ -55,6 +79,22 @@ scan_is_cheaper(const AnnSearch *search, double pool)
 	double		hops = pool / search->allowed;
 
 	return hops * (2 * fresh + hops / 128) >= search->allowed * segment->n;
+}
+
+/* The pool that a walk with a mask needs. */
+static double
+masked_ef(uint32_t ef, double share)
+{
+	return share < SHARE_RARE ? ef * sqrt(SHARE_RARE / AnnMax(share, 1e-9)) : ef;
+}
+
+double
+AnnHnswMaskedCost(const AnnSegment *segment, uint32_t ef, double share)
+{
+	double		m = segment->params.m;
+	double		bridges = AnnMin(2 / AnnMax(share, 1e-9), 2 * m);
+
+	return START_COST + WIDEN(masked_ef(ef, share)) * (HOP_COST + BRIDGE_COST * bridges);
 }
 
 /* ---- comparing ---- */
@@ -190,7 +230,7 @@ expand_pool(Walker *w, const uint32_t *links, uint32_t width, size_t want, size_
 	return status;
 }
 
-/* ---- batches ---- */
+/* ---- rows equal to a node ---- */
 
 /* The rows equal to a node: *first and their number. */
 static uint32_t
@@ -216,6 +256,269 @@ find_equal(const Walker *w, uint32_t node, uint32_t *first)
 	*first = nodes + low;
 	return count;
 }
+
+/* ---- the walk over allowed rows ---- */
+
+/* Whether a node, or a row equal to it, may be returned. */
+static inline bool
+is_allowed(const Walker *w, uint32_t node)
+{
+	uint32_t	first;
+	uint32_t	count;
+
+	if (!AnnMapGet(w->excluded, node))
+		return true;
+	if (w->upper->count[0] == w->segment->n)
+		return false;
+	count = find_equal(w, node, &first);
+	for (uint32_t i = 0; i < count; i++)
+	{
+		if (!AnnMapGet(w->excluded, first + i))
+			return true;
+	}
+	return false;
+}
+
+static inline void
+prefetch_links(const uint32_t *links)
+{
+	__builtin_prefetch(links);
+	__builtin_prefetch(links + 16);
+	__builtin_prefetch(links + 32);
+	__builtin_prefetch(links + 48);
+}
+
+/*
+ * List the allowed rows near a row that were not seen, behind those seen: its
+ * links and, when few of these are allowed, the links of its excluded ones, until
+ * there are enough.  An excluded row is passed through once.  There is room for
+ * 2 * width.
+ */
+static uint32_t
+gather_allowed(Walker *w, uint32_t row)
+{
+	AnnWalk    *walk = w->walk;
+	const uint32_t *links = w->segment->links;
+	const uint32_t *row_links = links + (size_t) row * w->width;
+	uint32_t   *out = walk->seen + walk->nseen;
+	size_t		first_bridge = walk->nbridges;
+	size_t		nbridges = 0;
+	uint32_t	allowed = 0;
+	uint32_t	count = 0;
+
+	for (uint32_t i = 0; i < w->width && row_links[i] != ANN_NO_ROW; i++)
+	{
+		uint32_t	near = row_links[i];
+		bool		fresh = !AnnMapGet(walk->map, near);
+
+		if (is_allowed(w, near))
+		{
+			AnnMapSet(walk->map, near);
+			out[count] = near;
+			count += fresh;
+			allowed++;
+		}
+		else
+		{
+			walk->bridges[first_bridge + nbridges] = near;
+			nbridges += fresh;
+		}
+	}
+	if (allowed >= ENOUGH_DIRECT(w->enough))
+		return count;
+	for (size_t b = 0; b < nbridges && b < BRIDGES_AHEAD; b++)
+		prefetch_links(links + (size_t) walk->bridges[first_bridge + b] * w->width);
+	for (size_t b = 0; b < nbridges && allowed < w->enough; b++)
+	{
+		uint32_t	bridge = walk->bridges[first_bridge + b];
+		const uint32_t *far_links = links + (size_t) bridge * w->width;
+
+		if (b + BRIDGES_AHEAD < nbridges)
+			prefetch_links(links + (size_t) walk->bridges[first_bridge + b + BRIDGES_AHEAD] * w->width);
+		AnnMapSet(walk->map, bridge);
+		walk->nbridges++;
+		for (uint32_t i = 0; i < w->width && far_links[i] != ANN_NO_ROW; i++)
+		{
+			uint32_t	near = far_links[i];
+
+			if (is_allowed(w, near))
+			{
+				bool		fresh = !AnnMapGet(walk->map, near);
+
+				AnnMapSet(walk->map, near);
+				out[count] = near;
+				count += fresh;
+				allowed++;
+			}
+		}
+	}
+	return count;
+}
+
+/* Room for what one row's expansion lists. */
+static bool
+reserve_hop(Walker *w)
+{
+	AnnWalk    *walk = w->walk;
+	const AnnEnv *env = w->search->scratch->env;
+	size_t		room = 2 * (size_t) w->width + w->enough + SEEDS + 1;
+
+	return AnnGrow(env, (void **) &walk->seen, &walk->seen_capacity, walk->nseen,
+				   walk->nseen + room, sizeof(uint32_t)) &&
+		AnnGrow(env, (void **) &walk->estimates, &walk->estimates_capacity, walk->nseen,
+				walk->nseen + room, sizeof(float)) &&
+		AnnGrow(env, (void **) &walk->bridges, &walk->bridges_capacity, walk->nbridges,
+				walk->nbridges + w->width + 1, sizeof(uint32_t)) &&
+		AnnGrow(env, (void **) &walk->dots, &walk->dots_capacity, 0, room, sizeof(int32_t));
+}
+
+/* Compare the `count` rows listed behind those seen, and bring the near ones into the pool. */
+static size_t
+take_listed(Walker *w, uint32_t count, size_t want)
+{
+	AnnWalk    *walk = w->walk;
+	size_t		first = want;
+
+	compare(w, count);
+	for (uint32_t i = 0; i < count; i++)
+	{
+		uint32_t	row = walk->seen[walk->nseen + i];
+		uint64_t	key = AnnKey(walk->estimates[walk->nseen + i], row << 1);
+		size_t		place;
+
+		if (walk->npool == want && key > walk->pool[want - 1])
+			continue;
+		prefetch_links(w->segment->links + (size_t) row * w->width);
+		place = HnswPoolInsert(walk->pool, &walk->npool, want, key);
+		first = AnnMin(first, place);
+	}
+	walk->nseen += count;
+	return first;
+}
+
+/*
+ * Allowed rows from all over the segment: a walk from the rows nearest to the
+ * query may not reach those that match, where they lie elsewhere.
+ */
+static uint32_t
+list_seeds(Walker *w)
+{
+	AnnWalk    *walk = w->walk;
+	uint32_t	nodes = w->upper->count[0];
+	size_t		words = AnnMapWords(w->segment->n);
+	size_t		step = AnnMax(words / SEEDS, 1);
+	uint32_t   *out = walk->seen + walk->nseen;
+	uint32_t	count = 0;
+
+	for (size_t first = 0; first < words && count < SEEDS; first += step)
+	{
+		for (size_t i = first; i < AnnMin(first + step, words); i++)
+		{
+			uint32_t	row;
+
+			if (~w->excluded[i] == 0)
+				continue;
+			row = (uint32_t) (i * 64) + (uint32_t) __builtin_ctzll(~w->excluded[i]);
+			if (row >= w->segment->n)
+				continue;
+			if (row >= nodes)
+				row = HnswEqual(w->upper)[row - nodes];
+			if (!AnnMapGet(walk->map, row))
+			{
+				AnnMapSet(walk->map, row);
+				out[count++] = row;
+			}
+			break;
+		}
+	}
+	return count;
+}
+
+/*
+ * Walk over the allowed rows to the `want` nearest: the graph of those near
+ * each other by at most one excluded row between them (the idea of ACORN-1: Patel,
+ * Kraft, Guestrin, Zaharia 2024).  Excluded rows are neither compared nor do they
+ * take a place in the pool.  *spent: the walk cost as much as comparing all
+ * allowed rows would, or there are too few it could reach.
+ */
+static AnnStatus
+walk_allowed(Walker *w, size_t want, bool *spent)
+{
+	AnnWalk    *walk = w->walk;
+	double		budget = BUDGET * w->search->allowed * w->segment->n;
+	size_t		seen_before = walk->nseen;
+	size_t		bridges_before = walk->nbridges;
+	uint32_t	entries[HNSW_BEAM];
+	size_t		nentries = 0;
+	size_t		npool = walk->npool;
+	uint64_t	hops = 0;
+	size_t		at = 0;
+	AnnStatus	status = ANN_OK;
+
+	*spent = false;
+
+	/* what is excluded in the pool only shows the way */
+	walk->npool = 0;
+	for (size_t i = 0; i < npool; i++)
+	{
+		uint64_t	key = walk->pool[i] & ~UINT64_C(1);
+
+		if (!is_allowed(w, (uint32_t) key >> 1))
+		{
+			if (nentries < HNSW_BEAM)
+				entries[nentries++] = (uint32_t) key >> 1;
+		}
+		else if (walk->npool < want)
+			walk->pool[walk->npool++] = key;
+	}
+	for (size_t i = 0; i < nentries; i++)
+	{
+		if (!reserve_hop(w))
+			return ANN_NO_MEMORY;
+		take_listed(w, gather_allowed(w, entries[i]), want);
+	}
+	if (!w->search->map_given)
+	{
+		if (!reserve_hop(w))
+			return ANN_NO_MEMORY;
+		take_listed(w, list_seeds(w), want);
+	}
+	while (at < walk->npool)
+	{
+		uint32_t	row = (uint32_t) walk->pool[at] >> 1;
+		size_t		first;
+
+		if (walk->pool[at] & 1)
+		{
+			at++;
+			continue;
+		}
+		walk->pool[at] |= 1;
+		if (hops++ % CANCEL_EVERY == CANCEL_EVERY - 1 && AnnCancelled(w->search->env))
+		{
+			status = ANN_CANCELLED;
+			break;
+		}
+		if (!reserve_hop(w))
+		{
+			status = ANN_NO_MEMORY;
+			break;
+		}
+		first = take_listed(w, gather_allowed(w, row), want);
+		at = AnnMin(at + 1, first);
+		if ((double) (walk->nseen - seen_before) +
+			(double) (walk->nbridges - bridges_before) * BRIDGE_COST > budget)
+		{
+			*spent = true;
+			break;
+		}
+	}
+	*spent |= walk->npool < want;
+	w->scan->stats.hops += hops;
+	return status;
+}
+
+/* ---- batches ---- */
 
 /* Append a row to those handed over, behind what was seen. */
 static bool
@@ -313,7 +616,7 @@ walk_bottom(Walker *w, size_t want, size_t capacity, size_t allowed)
 static size_t
 pool_capacity(const Walker *w, size_t want)
 {
-	if (w->excluded == NULL)
+	if (w->excluded == NULL || w->enough > 0)
 		return want;
 	return (size_t) AnnMin((double) w->segment->n + 1,
 						   2 * (double) want / w->search->allowed + 64);
@@ -417,6 +720,23 @@ cut_pool(Walker *w, size_t want, size_t capacity)
 	return allowed;
 }
 
+static size_t
+count_allowed(const Walker *w)
+{
+	size_t		count = 0;
+
+	for (size_t i = 0; i < w->walk->npool; i++)
+		count += is_allowed(w, (uint32_t) w->walk->pool[i] >> 1);
+	return count;
+}
+
+/* Whether the pool ran into its capacity, rather than out of rows. */
+static bool
+walk_is_short(const Walker *w, size_t capacity)
+{
+	return w->walk->npool == capacity;
+}
+
 static AnnStatus
 first_batch(Walker *w, size_t want)
 {
@@ -426,8 +746,21 @@ first_batch(Walker *w, size_t want)
 	if (!reserve_walk(w, AnnMax(capacity, HNSW_BEAM)))
 		return ANN_NO_MEMORY;
 	status = descend(w);
+	if (status == ANN_OK && w->enough > 0)
+	{
+		bool		spent;
+
+		status = walk_allowed(w, want, &spent);
+		if (status == ANN_OK && spent)
+			return AnnGiveAll(w->search, w->excluded);
+		return status == ANN_OK ? give_pool(w) : status;
+	}
 	if (status == ANN_OK)
 		status = walk_bottom(w, want, capacity, cut_pool(w, want, capacity));
+	/* where the query is, most rows are excluded: what matches lies elsewhere */
+	if (status == ANN_OK && w->excluded != NULL && count_allowed(w) < want &&
+		walk_is_short(w, capacity))
+		return AnnGiveAll(w->search, w->excluded);
 	return status == ANN_OK ? give_pool(w) : status;
 }
 
@@ -483,13 +816,22 @@ next_batch(Walker *w, size_t want)
 		return ANN_NO_MEMORY;
 	for (size_t i = 0; i < walk->nseen; i++)
 	{
-		if (!AnnMapGet(walk->given, walk->seen[i]))
+		if (!AnnMapGet(walk->given, walk->seen[i]) && (w->enough == 0 || is_allowed(w, walk->seen[i])))
 			walk->pool[n++] = AnnKey(walk->estimates[i], walk->seen[i] << 1);
 	}
 	if (n == 0)
 		return give_rest(w);
 	walk->npool = AnnSelectKeys(walk->pool, n, capacity);
 	AnnSortKeys(walk->pool, walk->npool);
+	if (w->enough > 0)
+	{
+		bool		spent;
+
+		status = walk_allowed(w, want, &spent);
+		if (status == ANN_OK && spent)
+			return give_rest(w);
+		return status == ANN_OK ? give_pool(w) : status;
+	}
 	status = walk_bottom(w, want, capacity, cut_pool(w, want, capacity));
 	return status == ANN_OK ? give_pool(w) : status;
 }
@@ -510,10 +852,20 @@ AnnHnswGive(AnnSearch *search)
 		.width = HnswWidth(upper->degree),
 	};
 
+	if (w.excluded != NULL && search->allowed < MASK_SPARSE)
+		w.enough = ENOUGH(segment->params.m);
+
 	if (search->batch == 0)
 	{
 		search->batch = WIDEN((size_t) search->params.ef);
-		if (scan_is_cheaper(search, (double) search->batch))
+		if (w.enough > 0)
+		{
+			search->batch = WIDEN((size_t) masked_ef(search->params.ef, search->allowed));
+			if (AnnHnswMaskedCost(segment, search->params.ef, search->allowed) >=
+				search->allowed * segment->n)
+				return AnnGiveAll(search, w.excluded);
+		}
+		else if (scan_is_cheaper(search, (double) search->batch))
 			return AnnGiveAll(search, w.excluded);
 		return first_batch(&w, search->batch);
 	}

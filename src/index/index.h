@@ -355,6 +355,12 @@ extern AnnSearch *AnnSearchBegin(const AnnSegment *segment, const void *query,
 								 AnnScratch *scratch, const AnnEnv *env);
 
 /*
+ * Up to how many rows AnnSearchParams.rows costs no more than a mask that lets them
+ * through, `share` of all rows being let through.
+ */
+extern double AnnRowsLimit(const AnnSegment *segment, uint32_t ef, uint32_t nprobe, double share);
+
+/*
  * The next hits, at most max, nearest first within the answer.  Only as many rows
  * are compared exactly as the answer needs, so ask for what is wanted, not for ef
  * at once.  The first batch of HNSW is its ef candidates; later ones continue the

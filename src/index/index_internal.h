@@ -337,6 +337,11 @@ typedef struct AnnWalk
 	size_t		pool_capacity;
 	size_t		npool;
 
+	/* excluded rows whose links were followed: marked in the map, but not compared */
+	uint32_t   *bridges;
+	size_t		bridges_capacity;
+	size_t		nbridges;
+
 	/* rows handed to the ranking, and excluded rows done with; from the second batch on */
 	uint64_t   *given;
 	size_t		given_capacity;
@@ -390,6 +395,8 @@ extern AnnStatus AnnIvfBuild(const AnnParams *params, const void *raw, uint32_t 
 							 int nthreads, const AnnEnv *env, AnnBuilt *built);
 
 extern AnnStatus AnnHnswGive(AnnSearch *search);
+/* What a walk with a mask costs, in rows compared by number. */
+extern double AnnHnswMaskedCost(const AnnSegment *segment, uint32_t ef, double share);
 extern AnnStatus AnnIvfGive(AnnSearch *search);
 
 /* ---- minhash.c ---- */

@@ -46,6 +46,7 @@ AnnScratchFree(AnnScratch *scratch)
 	AnnFree(&env, scratch->walk.dots);
 	AnnFree(&env, scratch->walk.pool);
 	AnnFree(&env, scratch->walk.given);
+	AnnFree(&env, scratch->walk.bridges);
 	AnnFree(&env, scratch->query);
 	AnnFree(&env, scratch->lists);
 	AnnFree(&env, scratch->list_distances);
@@ -78,14 +79,17 @@ allowed_share(const uint64_t *excluded, uint32_t n)
 static void
 clear_marks(AnnWalk *walk)
 {
-	if (walk->nseen > walk->map_words / 4)
+	if (walk->nseen + walk->nbridges > walk->map_words / 4)
 		memset(walk->map, 0, walk->map_words * sizeof(uint64_t));
 	else
 	{
 		for (size_t i = 0; i < walk->nseen; i++)
 			walk->map[walk->seen[i] >> 6] = 0;
+		for (size_t i = 0; i < walk->nbridges; i++)
+			walk->map[walk->bridges[i] >> 6] = 0;
 	}
 	walk->nseen = 0;
+	walk->nbridges = 0;
 }
 
 /* What a query needs besides its raw copy: SQ8 codes, or what codecs make of it. */
@@ -201,7 +205,7 @@ AnnSearchBegin(const AnnSegment *segment, const void *query, const AnnSearchPara
 	search->params.ef = AnnMax(params->ef, 1);
 	search->params.nprobe = AnnMax(params->nprobe, 1);
 	search->allowed = allowed_share(params->excluded, segment->n);
-	search->exhausted = segment->n == 0;
+	search->exhausted = segment->n == 0 || (params->rows != NULL && params->nrows == 0);
 
 	memcpy(scratch->query, query, AnnRowBytes(ann));
 	scan->env = env;
@@ -239,6 +243,42 @@ base_of(const AnnSearch *search, uint32_t list)
 	return AnnCodedBase(coded, segment->centroids + (size_t) list * segment->params.dim);
 }
 
+/* Below this share of rows let through, they are listed, not met one after the other. */
+#define SPARSE_MASK 0.5
+/* Rows listed at a time. */
+#define LIST_ROWS 1024
+
+/* Hand the rows that are not in a mask to the ranking, by number. */
+static AnnStatus
+give_allowed(AnnSearch *search, const uint64_t *except)
+{
+	const AnnSegment *segment = search->segment;
+	size_t		words = AnnMapWords(segment->n);
+	uint32_t	rows[LIST_ROWS + 64];
+	uint32_t	count = 0;
+	AnnStatus	status = ANN_OK;
+
+	for (size_t i = 0; i < words && status == ANN_OK; i++)
+	{
+		uint64_t	word = ~except[i];
+
+		if (i == words - 1 && segment->n % 64 != 0)
+			word &= (UINT64_C(1) << (segment->n % 64)) - 1;
+		search->scratch->scan.stats.excluded += 64 - (uint32_t) __builtin_popcountll(word);
+		for (; word != 0; word &= word - 1)
+			rows[count++] = (uint32_t) (i * 64) + (uint32_t) __builtin_ctzll(word);
+		if (count >= LIST_ROWS || (i == words - 1 && count > 0))
+		{
+			if (AnnCancelled(search->env))
+				return ANN_CANCELLED;
+			status = AnnScanAddRows(&search->scratch->scan, segment->codes, segment->code_stride,
+									segment->code_meta, base_of(search, 0), rows, count);
+			count = 0;
+		}
+	}
+	return status;
+}
+
 /* See index_internal.h. */
 AnnStatus
 AnnGiveRange(AnnSearch *search, uint32_t list, uint32_t first, uint32_t n, const uint64_t *except)
@@ -263,6 +303,8 @@ AnnGiveAll(AnnSearch *search, const uint64_t *except)
 {
 	search->exhausted = true;
 	search->scratch->scan.stats.exhaustive = true;
+	if (except != NULL && search->allowed < SPARSE_MASK)
+		return give_allowed(search, except);
 	return AnnGiveRange(search, 0, 0, search->segment->n, except);
 }
 
@@ -316,6 +358,22 @@ give_named(AnnSearch *search)
 		search->given += n;
 	}
 	return ANN_OK;
+}
+
+/* See index.h. */
+double
+AnnRowsLimit(const AnnSegment *segment, uint32_t ef, uint32_t nprobe, double share)
+{
+	switch (AnnTypeStructure(segment->params.type))
+	{
+		case ANN_GRAPH:
+			return AnnHnswMaskedCost(segment, ef, share);
+		case ANN_LISTS:
+			return AnnMax((double) segment->n / AnnMax(segment->nlist, 1) * nprobe * share,
+						  AnnMin(segment->n * share, 4096));
+		default:
+			return segment->n;
+	}
 }
 
 /* Hand more rows to the ranking. */

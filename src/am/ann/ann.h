@@ -12,6 +12,7 @@
 
 #include "access/amapi.h"
 #include "access/genam.h"
+#include "access/itup.h"
 #include "access/generic_xlog.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
@@ -24,9 +25,11 @@
 #define ANN_META_MAGIC 0x4d4c5641	/* "MLVA" */
 #define ANN_META_VERSION 1
 
-/* The only order-by strategy and the only support function of an opclass. */
+/* The only order-by strategy and the only support function of a vector's opclass. */
 #define ANN_STRATEGY_DISTANCE 1
 #define ANN_SUPPORT_TYPE 1
+/* The only one of a scalar column's opclass: a comparison as btree has it. */
+#define ANN_SUPPORT_COMPARE 2
 
 /* ---- options (annoptions.c) ---- */
 
@@ -265,8 +268,15 @@ extern void AnnUnlockManifest(Relation index);
 #define ANN_ENTRY_DEAD 0x0001
 #define ANN_ENTRY_ZERO 0x0002
 #define ANN_ENTRY_NULL 0x0004
+#define ANN_ENTRY_ATTRS 0x0008	/* a tuple of the scalar columns lies before the elements */
 
-/* An entry of a growing page; a vector entry's elements follow it. */
+/* Most bytes of the tuple of a row's scalar columns. */
+#define ANN_MAX_ATTR_BYTES MAXALIGN_DOWN(SEG_PAGE_PAYLOAD / 2)
+
+/*
+ * An entry of a growing page; a vector entry's scalar columns (annattr.h) and its
+ * elements follow it.
+ */
 typedef struct AnnEntry
 {
 	ItemPointerData tid;
@@ -284,9 +294,15 @@ typedef struct AnnGrowingPage
 } AnnGrowingPage;
 
 /* Bytes an entry takes on its page (a large vector's: on all its pages). */
-extern Size AnnEntryBytes(const AnnParams *params, uint16 flags);
-/* Pages after the first that a vector's entry needs. */
-extern int	AnnRestPages(const AnnParams *params);
+extern Size AnnEntryBytes(const AnnParams *params, uint16 flags, Size attr_bytes);
+/* Pages after the first that a vector's entry with so many bytes of attributes needs. */
+extern int	AnnRestPages(const AnnParams *params, Size attr_bytes);
+/* Whether an index has entries that need more than a page: reading them needs memory. */
+static inline bool
+AnnMayContinue(Relation index, const AnnParams *params)
+{
+	return AnnRestPages(params, IndexRelationGetNumberOfKeyAttributes(index) > 1 ? ANN_MAX_ATTR_BYTES : 0) > 0;
+}
 /*
  * The lock that keeps blocks which inserters took, but which no page names yet,
  * apart from garbage collection: shared by inserters, exclusive for the collector.
@@ -294,7 +310,7 @@ extern int	AnnRestPages(const AnnParams *params);
 #define ANN_BLOCKS_LOCK MaxBlockNumber	/* never a block of ours */
 extern void AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params,
 							 ItemPointer tid, AnnRowClass class, const void *data,
-							 uint64 *growing_rows);
+							 IndexTuple attrs, uint64 *growing_rows);
 
 /*
  * Read-lock a growing page and describe it; InvalidBuffer when the block is not
@@ -307,6 +323,10 @@ extern Buffer AnnGrowingOpen(Relation index, const SegmentId *index_id, BlockNum
 extern Size AnnNextEntry(const AnnParams *params, Page page, Size offset);
 /* The entry at `offset`, an error when it does not lie within the page's contents. */
 extern AnnEntry *AnnEntryAt(const AnnParams *params, Page page, Size offset);
+/* Pages after `page` that its one entry goes on in. */
+extern int	AnnGrowingRest(const AnnParams *params, Page page, const AnnGrowingPage *info);
+/* The scalar columns of an entry, in the page; NULL: none. */
+extern IndexTuple AnnEntryAttrs(const AnnEntry *entry);
 /*
  * The elements of the vector entry at `offset`: a pointer into the page, or for
  * a large vector a copy in `scratch` (AnnVectorBytes).  NULL: recycled.
@@ -348,12 +368,17 @@ extern void AnnLogFinish(AnnLog *log, Relation index);
 
 /* Section ids beyond AnnSectionId. */
 #define ANN_SEC_TIDS 64			/* rows + zero + null item pointers */
+#define ANN_SEC_ATTRS 65		/* scalar columns of the vector rows (annattr.h) */
+#define ANN_SEC_ATTR_INDEX 66	/* their postings; only in the query form */
 
 typedef struct AnnSpool AnnSpool;
+typedef struct AnnAttrs AnnAttrs;	/* annattr.h */
+typedef struct AnnSegmentAttrs AnnSegmentAttrs;
 
 /* Rows collected for a segment; memory by maintenance_work_mem, else files. */
-extern AnnSpool *AnnSpoolCreate(const AnnParams *params);
-extern void AnnSpoolAdd(AnnSpool *spool, ItemPointer tid, AnnRowClass class, const void *data);
+extern AnnSpool *AnnSpoolCreate(const AnnParams *params, const AnnAttrs *attrs);
+extern void AnnSpoolAdd(AnnSpool *spool, ItemPointer tid, AnnRowClass class, const void *data,
+						IndexTuple attrs);
 extern uint64 AnnSpoolRows(const AnnSpool *spool);
 extern void AnnSpoolDestroy(AnnSpool *spool);
 
@@ -401,9 +426,18 @@ typedef struct AnnSegmentHandle
 	SegmentMap	map;			/* base NULL: not cached */
 	AnnSegment	ann;			/* valid when mapped */
 	const ItemPointerData *tids;	/* mapped, or NULL */
+	AnnSegmentAttrs *attrs;		/* NULL: the index has no scalar columns */
 	bool		failed;			/* an I/O error was met: map anew */
 } AnnSegmentHandle;
 
+/*
+ * Read a whole durable section, in the current memory context, and check its sum.
+ * NULL: recycled.
+ */
+extern void *AnnReadSection(Relation index, SegmentReader *reader, const SegmentSection *section);
+/* The attributes of a segment, all of them, checked; NULL: recycled. */
+extern void *AnnReadAttrs(Relation index, SegmentReader *reader, const SegmentHeader *header,
+						  uint32 rows);
 /* Decode the parameters kept in a segment header. */
 extern void AnnHeaderParams(const SegmentHeader *header, AnnParams *params);
 /*
@@ -484,6 +518,7 @@ typedef struct AnnGrowingChunk
 	uint8	   *codes;
 	Sq8Meta    *meta;
 	AnnGrowingRow rows[ANN_GROWING_CHUNK];
+	IndexTuple *attrs;			/* of each row; NULL: the index has no scalar columns */
 } AnnGrowingChunk;
 
 struct AnnGrowing
@@ -491,6 +526,7 @@ struct AnnGrowing
 	int			refcount;
 	SegmentId	index_id;
 	MemoryContext context;
+	bool		has_attrs;
 	bool		has_mean;
 	float	   *mean;
 	uint32		n;				/* rows with vectors */
@@ -567,6 +603,9 @@ typedef struct AnnScanStats
 	int			ef;
 	int			nprobe;
 	bool		exhaustive;
+	uint32		ways;			/* of conditions: bit by AnnFilterWay */
+	uint64		matches;		/* rows that match them, about */
+	uint64		filtered;		/* rows tested one by one that do not */
 } AnnScanStats;
 
 extern AnnScanStats ann_last_scan;

@@ -6,6 +6,7 @@
 
 #include "access/tableam.h"
 #include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "guc.h"
@@ -18,6 +19,7 @@ typedef struct BuildState
 	Relation	heap;
 	Relation	index;
 	AnnParams	params;
+	AnnAttrs   *attrs;
 	uint32		segment_rows;
 	AnnManifest *manifest;
 	AnnSpool   *spool;
@@ -32,7 +34,7 @@ start_spool(BuildState *state)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->spool_context);
 
-	state->spool = AnnSpoolCreate(&state->params);
+	state->spool = AnnSpoolCreate(&state->params, state->attrs);
 	MemoryContextSwitchTo(old);
 }
 
@@ -72,7 +74,11 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	const void *data = NULL;
 	AnnRowClass class = AnnClassify(index, &state->params, values[0], isnull[0], &data);
 
-	AnnSpoolAdd(state->spool, tid, class, data);
+	IndexTuple	attrs = NULL;
+
+	if (state->attrs != NULL && class == ANN_ROW_VECTOR)
+		attrs = AnnFormAttrs(state->attrs, index, values, isnull);
+	AnnSpoolAdd(state->spool, tid, class, data, attrs);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row_context);
 	state->rows++;
@@ -90,6 +96,7 @@ annbuild(Relation heap, Relation index, IndexInfo *indexInfo)
 	state.heap = heap;
 	state.index = index;
 	AnnGetParams(index, &state.params);
+	state.attrs = AnnGetAttrs(index);
 	state.segment_rows = AnnSegmentRows(index);
 	state.context = CurrentMemoryContext;
 	state.spool_context = AllocSetContextCreate(CurrentMemoryContext, "ann segment build",
@@ -126,23 +133,41 @@ annbuildempty(Relation index)
 	AnnInitIndex(index, INIT_FORKNUM, &params);
 }
 
+/* What a statement's inserts keep between rows. */
+typedef struct InsertCache
+{
+	AnnParams	params;
+	AnnAttrs   *attrs;
+} InsertCache;
+
 bool
 anninsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid, Relation heap,
 		  IndexUniqueCheck checkUnique, bool indexUnchanged, IndexInfo *indexInfo)
 {
-	AnnParams  *params = indexInfo->ii_AmCache;
+	InsertCache *cache = indexInfo->ii_AmCache;
+	const AnnParams *params;
 	const void *data = NULL;
 	AnnRowClass class;
+	IndexTuple	attrs = NULL;
 	uint64		growing_rows;
 
-	if (params == NULL)
+	if (cache == NULL)
 	{
-		params = MemoryContextAlloc(indexInfo->ii_Context, sizeof(AnnParams));
-		AnnGetParams(index, params);
-		indexInfo->ii_AmCache = params;
+		MemoryContext old = MemoryContextSwitchTo(indexInfo->ii_Context);
+
+		cache = palloc(sizeof(InsertCache));
+		AnnGetParams(index, &cache->params);
+		cache->attrs = AnnGetAttrs(index);
+		indexInfo->ii_AmCache = cache;
+		MemoryContextSwitchTo(old);
 	}
+	params = &cache->params;
 	class = AnnClassify(index, params, values[0], isnull[0], &data);
-	AnnGrowingInsert(index, heap, params, heap_tid, class, data, &growing_rows);
+	if (cache->attrs != NULL && class == ANN_ROW_VECTOR)
+		attrs = AnnFormAttrs(cache->attrs, index, values, isnull);
+	AnnGrowingInsert(index, heap, params, heap_tid, class, data, attrs, &growing_rows);
+	if (attrs != NULL)
+		pfree(attrs);
 	if (data != NULL && (char *) data - 8 != DatumGetPointer(values[0]))
 		pfree((char *) data - 8);
 	if (growing_rows > AnnGrowingLimit(params))

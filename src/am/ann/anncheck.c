@@ -7,7 +7,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/tableam.h"
-#include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "catalog/index.h"
 #include "catalog/pg_amop.h"
 #include "catalog/pg_operator.h"
@@ -45,6 +45,7 @@ typedef struct TidEntry
 	bool		in_table;
 	int			place;			/* segment number, or -1 for the growing part */
 	uint64		hash;			/* of the vector's bytes, 0 for rows without; HASH_UNKNOWN: not kept */
+	IndexTuple	attrs;			/* scalar columns; NULL: none */
 } TidEntry;
 
 typedef struct CheckState
@@ -52,6 +53,7 @@ typedef struct CheckState
 	ReturnSetInfo *rsinfo;
 	Relation	index;
 	AnnParams	params;
+	AnnAttrs   *attrs;			/* NULL: no scalar columns */
 	HTAB	   *tids;
 	int			problems;
 	MemoryContext row_context;
@@ -100,7 +102,7 @@ hash_vector(const void *data, Size bytes)
 }
 
 static void
-add_tid(CheckState *state, ItemPointer tid, int place, uint64 hash)
+add_tid(CheckState *state, ItemPointer tid, int place, uint64 hash, IndexTuple attrs)
 {
 	TidEntry   *entry;
 	bool		found;
@@ -120,6 +122,7 @@ add_tid(CheckState *state, ItemPointer tid, int place, uint64 hash)
 	entry->in_table = false;
 	entry->place = place;
 	entry->hash = hash;
+	entry->attrs = attrs;
 }
 
 /*
@@ -183,6 +186,7 @@ check_segment(CheckState *state, const AnnViewSegment *segment, int number)
 	Size		bytes = AnnVectorBytes(&handle->params);
 	char	   *vector = palloc(bytes);
 	const SegmentSection *raw = SegmentFindSection(&handle->header, ANN_SEC_RAW);
+	AnnAttrsReader *attrs = NULL;
 	SegmentReader reader;
 	SegmentHeader header;
 
@@ -193,6 +197,16 @@ check_segment(CheckState *state, const AnnViewSegment *segment, int number)
 	}
 	reader.strategy = GetAccessStrategy(BAS_BULKREAD);
 	check_sections(state, &reader, &header, number);
+	if (state->attrs != NULL)
+	{
+		const SegmentSection *section = SegmentFindSection(&header, ANN_SEC_ATTRS);
+		void	   *data = section != NULL ? AnnReadSection(state->index, &reader, section) : NULL;
+
+		if (data == NULL || !AnnAttrsCheck(data, section->bytes, entry->rows))
+			report_problem(state, "segment %d: its scalar columns do not read", number);
+		else
+			attrs = AnnAttrsReaderCreate(state->attrs, state->index, data);
+	}
 	for (uint64 row = 0; row < AnnSegmentEntryRows(entry); row++)
 	{
 		ItemPointerData tid;
@@ -209,7 +223,8 @@ check_segment(CheckState *state, const AnnViewSegment *segment, int number)
 		}
 		if (row < entry->rows)
 			hash = raw != NULL ? hash_vector(vector, bytes) : HASH_UNKNOWN;
-		add_tid(state, &tid, number, hash);
+		add_tid(state, &tid, number, hash,
+				attrs != NULL && row < entry->rows ? AnnAttrsReadRow(attrs, (uint32) row) : NULL);
 	}
 	SegmentReaderRelease(&reader);
 	FreeAccessStrategy(reader.strategy);
@@ -266,6 +281,7 @@ check_growing(CheckState *state, const AnnMeta *meta)
 			Page		page = BufferGetPage(buffer);
 			AnnEntry   *entry = AnnEntryAt(&state->params, page, offset);
 			uint64		hash = 0;
+			IndexTuple	attrs = NULL;
 
 			if ((entry->flags & ANN_ENTRY_DEAD) == 0)
 			{
@@ -278,8 +294,16 @@ check_growing(CheckState *state, const AnnMeta *meta)
 						report_problem(state, "growing part: large vector at block %u does not read", block);
 					else
 						hash = hash_vector(data, AnnVectorBytes(&state->params));
+					if (state->attrs != NULL)
+					{
+						attrs = AnnEntryAttrs(entry);
+						if (attrs == NULL)
+							report_problem(state, "growing part: an entry in block %u lacks its scalar columns", block);
+						else
+							attrs = CopyIndexTuple(attrs);
+					}
 				}
-				add_tid(state, &entry->tid, -1, hash);
+				add_tid(state, &entry->tid, -1, hash, attrs);
 			}
 			offset = AnnNextEntry(&state->params, page, offset);
 		}
@@ -327,6 +351,10 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 		if (entry->hash == HASH_UNKNOWN ? class != ANN_ROW_VECTOR : hash != entry->hash)
 			report_problem(state, "row (%u,%u) has another vector in the index",
 						   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
+		else if (entry->attrs != NULL &&
+				 !AnnAttrsEqual(state->attrs, entry->attrs, AnnFormAttrs(state->attrs, index, values, isnull)))
+			report_problem(state, "row (%u,%u) has other scalar columns in the index",
+						   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row_context);
@@ -353,6 +381,7 @@ milvus_check_index(PG_FUNCTION_ARGS)
 	state.index = index;
 	state.row_context = AllocSetContextCreate(CurrentMemoryContext, "ann check row", ALLOCSET_DEFAULT_SIZES);
 	AnnGetParams(index, &state.params);
+	state.attrs = AnnGetAttrs(index);
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(ItemPointerData);
 	ctl.entrysize = sizeof(TidEntry);

@@ -10,7 +10,9 @@
 #include "am/ann/ann.h"
 #include "compat.h"
 
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "utils/selfuncs.h"
 #include "utils/float.h"
 
 /*
@@ -24,11 +26,16 @@
 /* Nodes of a graph compared for each candidate kept. */
 #define HNSW_COMPARED_PER_EF 12.0
 
+/* Making a mask costs this share of an operator call a row. */
+#define MASK_COST 0.002
+
 /*
- * Rows compared by code before the first result is known.
+ * Rows compared by code before the first result is known, when a share of them
+ * match the conditions.
  */
 static double
-rows_compared(const AnnParams *params, const AnnEffort *effort, double rows, double segments)
+rows_compared(const AnnParams *params, const AnnEffort *effort, double rows, double segments,
+			  double share)
 {
 	double		per_segment = rows / Max(segments, 1);
 	double		compared = rows;
@@ -41,7 +48,8 @@ rows_compared(const AnnParams *params, const AnnEffort *effort, double rows, dou
 			rows * Min(1.0, (double) effort->nprobe / params->nlist);
 	else if (AnnTypeStructure(params->type) == ANN_HASHES)
 		compared = segments * params->mh_band + HASHES_CANDIDATES * rows;
-	return Min(compared, rows);
+	/* rows that do not match are walked through; at worst all that match are compared */
+	return Min(compared / Max(share, 1e-9), rows * share);
 }
 
 void
@@ -58,9 +66,13 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		rows;
 	double		per_row;
 	double		first;
+	double		share = 1;
 
 	*indexCorrelation = 0;
-	*indexSelectivity = 1;
+	if (path->indexclauses != NIL)
+		share = clauselist_selectivity(root, get_quals_from_indexclauses(path->indexclauses),
+									   info->rel->relid, JOIN_INNER, NULL);
+	*indexSelectivity = share;
 	*indexPages = info->pages;
 	if (path->indexorderbys == NIL)
 	{
@@ -81,15 +93,17 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	/* a code has a byte a dimension */
 	per_row = cpu_operator_cost *
 		(CODE_COST_FIXED + (params.elem == ANN_BIT ? AnnVectorBytes(&params) : params.dim) / CODE_COST_DIMENSIONS);
-	first = rows_compared(&params, &effort, meta.segment_rows, meta.nsegments) + growing;
+	first = rows_compared(&params, &effort, meta.segment_rows, meta.nsegments, share) + growing;
 
 	/* the metapage and the last growing page are always read */
 	*indexStartupCost = first * per_row + 2 * cpu_index_tuple_cost;
+	if (path->indexclauses != NIL)
+		*indexStartupCost += cpu_operator_cost * (MASK_COST * meta.segment_rows + growing);
 	/*
 	 * To the end, every row is compared and put in order, which is no less work
 	 * than a sort's: a query that wants all rows is better off with that.
 	 */
-	rows = meta.segment_rows + growing;
+	rows = (meta.segment_rows + growing) * share;
 	*indexTotalCost = *indexStartupCost +
 		rows * (2 * per_row + cpu_index_tuple_cost + 2 * cpu_operator_cost * log2(Max(rows, 2)));
 }

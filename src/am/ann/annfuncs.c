@@ -6,7 +6,7 @@
 
 #include "access/relation.h"
 #include "access/table.h"
-#include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "catalog/index.h"
 #include "compat.h"
 #include "fmgr.h"
@@ -232,9 +232,10 @@ milvus_last_search(PG_FUNCTION_ARGS)
 {
 	const AnnScanStats *stats = &ann_last_scan;
 	TupleDesc	desc;
-	Datum		values[14];
-	bool		nulls[14] = {0};
+	Datum		values[17];
+	bool		nulls[17] = {0};
 	char		types[160] = "";
+	const uint32 ways = stats->ways;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -261,5 +262,10 @@ milvus_last_search(PG_FUNCTION_ARGS)
 	values[11] = Int32GetDatum(stats->ef);
 	values[12] = Int32GetDatum(stats->nprobe);
 	values[13] = BoolGetDatum(stats->exhaustive);
+	nulls[14] = nulls[15] = nulls[16] = ways == 0;
+	values[14] = CStringGetTextDatum(ways == 1u << ANN_FILTER_NONE ? "none" : ways == 1u << ANN_FILTER_ROWS ? "exact"
+									 : ways == 1u << ANN_FILTER_MASK ? "walk" : ways == 1u << ANN_FILTER_AFTER ? "post" : "mixed");
+	values[15] = Int64GetDatum((int64) stats->matches);
+	values[16] = Int64GetDatum((int64) stats->filtered);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -2,7 +2,8 @@
  * anngrowing.c
  *		The growing part: a chain of pages that inserts append to.
  *
- * An entry is an item pointer, flags and, for a vector, its elements.  Entries
+ * An entry is an item pointer, flags and, for a vector, the tuple of the other
+ * columns (if the index has any) and its elements.  Entries
  * larger than a page ("large") have a page of their own, whose vector goes on in
  * the blocks right behind it.  Only the last page of the chain takes entries; a
  * page that has a successor or is closed never does.  Lock order: metapage,
@@ -26,19 +27,41 @@
  * all its pages together.
  */
 Size
-AnnEntryBytes(const AnnParams *params, uint16 flags)
+AnnEntryBytes(const AnnParams *params, uint16 flags, Size attr_bytes)
 {
 	if (flags & (ANN_ENTRY_NULL | ANN_ENTRY_ZERO))
 		return sizeof(AnnEntry);
+	if (flags & ANN_ENTRY_ATTRS)
+		return MAXALIGN(sizeof(AnnEntry) + attr_bytes + AnnVectorBytes(params));
 	return TYPEALIGN(ENTRY_ALIGN, sizeof(AnnEntry) + AnnVectorBytes(params));
 }
 
 int
-AnnRestPages(const AnnParams *params)
+AnnRestPages(const AnnParams *params, Size attr_bytes)
 {
-	Size		bytes = AnnEntryBytes(params, 0);
+	Size		bytes = AnnEntryBytes(params, attr_bytes > 0 ? ANN_ENTRY_ATTRS : 0, attr_bytes);
 
 	return (bytes + SEG_PAGE_PAYLOAD - 1) / SEG_PAGE_PAYLOAD - 1;
+}
+
+IndexTuple
+AnnEntryAttrs(const AnnEntry *entry)
+{
+	return entry->flags & ANN_ENTRY_ATTRS ? (IndexTuple) (entry + 1) : NULL;
+}
+
+static inline Size
+attr_bytes_of(const AnnEntry *entry)
+{
+	return entry->flags & ANN_ENTRY_ATTRS ? IndexTupleSize((IndexTuple) (entry + 1)) : 0;
+}
+
+int
+AnnGrowingRest(const AnnParams *params, Page page, const AnnGrowingPage *info)
+{
+	if ((info->flags & ANN_GROWING_LARGE) == 0)
+		return 0;
+	return AnnRestPages(params, attr_bytes_of(AnnEntryAt(params, page, ANN_FIRST_ENTRY)));
 }
 
 static inline bool
@@ -47,24 +70,36 @@ page_has_room(Page page, Size bytes)
 	return ((PageHeader) page)->pd_lower + bytes <= BLCKSZ;
 }
 
+/* What an insert adds. */
+typedef struct NewEntry
+{
+	ItemPointer tid;
+	uint16		flags;
+	IndexTuple	attrs;			/* NULL: none */
+	Size		attr_bytes;
+	const void *data;
+	Size		vector_bytes;	/* of them on the entry's first page */
+	Size		bytes;			/* of the entry on that page */
+} NewEntry;
+
 /*
- * Append an entry to a growing page, which holds zeroes behind pd_lower.  first_bytes: how many of the
- * vector's bytes go to this page.
+ * Append an entry to a growing page, which holds zeroes behind pd_lower.
  */
 static void
-append_entry(Page page, ItemPointer tid, uint16 flags, Size entry_bytes,
-			 const void *data, Size first_bytes)
+append_entry(Page page, const NewEntry *new)
 {
 	PageHeader	header = (PageHeader) page;
 	AnnEntry   *entry = (AnnEntry *) ((char *) page + header->pd_lower);
 
-	Assert(header->pd_lower + entry_bytes <= BLCKSZ);
-	memset(entry, 0, entry_bytes);
-	entry->tid = *tid;
-	entry->flags = flags;
-	if (first_bytes > 0)
-		memcpy(entry + 1, data, first_bytes);
-	header->pd_lower += entry_bytes;
+	Assert(header->pd_lower + new->bytes <= BLCKSZ);
+	memset(entry, 0, new->bytes);
+	entry->tid = *new->tid;
+	entry->flags = new->flags;
+	if (new->attr_bytes > 0)
+		memcpy(entry + 1, new->attrs, new->attr_bytes);
+	if (new->vector_bytes > 0)
+		memcpy((char *) (entry + 1) + new->attr_bytes, new->data, new->vector_bytes);
+	header->pd_lower += new->bytes;
 	SegPageGetHeader(page)->number++;
 }
 
@@ -73,8 +108,7 @@ append_entry(Page page, ItemPointer tid, uint16 flags, Size entry_bytes,
  * added (or the tail has moved on).
  */
 static bool
-insert_on_tail(Relation index, const AnnMeta *meta, ItemPointer tid, uint16 flags,
-			   Size bytes, const void *data, Size vector_bytes)
+insert_on_tail(Relation index, const AnnMeta *meta, const NewEntry *new)
 {
 	Buffer		buffer = ReadBuffer(index, meta->growing_tail);
 	SegPageHeader *header;
@@ -88,18 +122,18 @@ insert_on_tail(Relation index, const AnnMeta *meta, ItemPointer tid, uint16 flag
 	if (!SegPageIs(page, SEG_PAGE_GROWING, &meta->index_id) ||
 		BlockNumberIsValid(header->next) ||
 		(header->flags & (ANN_GROWING_CLOSED | ANN_GROWING_LARGE)) != 0 ||
-		!page_has_room(page, bytes))
+		!page_has_room(page, new->bytes))
 	{
 		UnlockReleaseBuffer(buffer);
 		return false;
 	}
 	at = ((PageHeader) page)->pd_lower;
 	START_CRIT_SECTION();
-	append_entry(page, tid, flags, bytes, data, vector_bytes);
+	append_entry(page, new);
 	AnnLogBuffer(&log, 0, buffer, false);
 	AnnLogRange(&log, 0, &((PageHeader) page)->pd_lower, sizeof(LocationIndex));
 	AnnLogRange(&log, 0, &header->number, sizeof(header->number));
-	AnnLogRange(&log, 0, (char *) page + at, bytes);
+	AnnLogRange(&log, 0, (char *) page + at, new->bytes);
 	AnnLogFinish(&log, index);
 	END_CRIT_SECTION();
 	UnlockReleaseBuffer(buffer);
@@ -210,8 +244,7 @@ typedef enum NewPageResult
  */
 static NewPageResult
 insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start,
-				   ItemPointer tid, uint16 flags, Size bytes, const void *data,
-				   Size vector_bytes, uint64 *growing_rows)
+				   const NewEntry *new, uint64 *growing_rows)
 {
 	Buffer		metabuf = AnnLockMeta(index);
 	Buffer		tailbuf = InvalidBuffer;
@@ -272,7 +305,7 @@ insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start
 	SegPageGetHeader(page)->ordinal = ordinal;
 	if (BlockNumberIsValid(large_start))
 		SegPageGetHeader(page)->flags |= ANN_GROWING_LARGE;
-	append_entry(page, tid, flags, bytes, data, vector_bytes);
+	append_entry(page, new);
 	AnnLogBuffer(&log, 1, buffer, true);
 	if (BlockNumberIsValid(old_tail))
 	{
@@ -298,11 +331,10 @@ insert_on_new_page(Relation index, BlockNumber old_tail, BlockNumber large_start
  * collection finds; the shared lock keeps it off until then.
  */
 static void
-insert_large(Relation index, const AnnParams *params, ItemPointer tid,
-			 const void *data, uint64 *growing_rows)
+insert_large(Relation index, const AnnParams *params, NewEntry *new, uint64 *growing_rows)
 {
-	int			nrest = AnnRestPages(params);
-	Size		first_bytes = SEG_PAGE_PAYLOAD - sizeof(AnnEntry);
+	int			nrest = AnnRestPages(params, new->attr_bytes);
+	Size		first_bytes = SEG_PAGE_PAYLOAD - sizeof(AnnEntry) - new->attr_bytes;
 	AnnMeta		meta;
 	BlockNumber start;
 
@@ -331,14 +363,15 @@ insert_large(Relation index, const AnnParams *params, ItemPointer tid,
 	}
 	MILVUS_DEBUG_POINT("insert-large-taken");
 
-	write_rest(index, &meta, start + 1, nrest, (const char *) data + first_bytes,
+	write_rest(index, &meta, start + 1, nrest, (const char *) new->data + first_bytes,
 			   AnnVectorBytes(params) - first_bytes);
+	new->bytes = SEG_PAGE_PAYLOAD;
+	new->vector_bytes = first_bytes;
 	MILVUS_DEBUG_POINT("insert-large-filled");
 	for (;;)
 	{
 		AnnReadMeta(index, &meta);
-		if (insert_on_new_page(index, meta.growing_tail, start, tid, 0,
-							   SEG_PAGE_PAYLOAD, data, first_bytes, growing_rows) == PAGE_ADDED)
+		if (insert_on_new_page(index, meta.growing_tail, start, new, growing_rows) == PAGE_ADDED)
 			break;
 	}
 	UnlockPage(index, ANN_BLOCKS_LOCK, ShareLock);
@@ -350,16 +383,32 @@ insert_large(Relation index, const AnnParams *params, ItemPointer tid,
  */
 void
 AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params, ItemPointer tid,
-				 AnnRowClass class, const void *data, uint64 *growing_rows)
+				 AnnRowClass class, const void *data, IndexTuple attrs, uint64 *growing_rows)
 {
-	uint16		flags = class == ANN_ROW_NULL ? ANN_ENTRY_NULL : class == ANN_ROW_ZERO ? ANN_ENTRY_ZERO : 0;
-	Size		bytes = AnnEntryBytes(params, flags);
-	Size		vector_bytes = flags == 0 ? AnnVectorBytes(params) : 0;
+	NewEntry	new = {0};
+
+	new.tid = tid;
+	new.data = data;
+	if (class == ANN_ROW_NULL)
+		new.flags = ANN_ENTRY_NULL;
+	else if (class == ANN_ROW_ZERO)
+		new.flags = ANN_ENTRY_ZERO;
+	else
+	{
+		if (attrs != NULL)
+		{
+			new.flags = ANN_ENTRY_ATTRS;
+			new.attrs = attrs;
+			new.attr_bytes = IndexTupleSize(attrs);
+		}
+		new.vector_bytes = AnnVectorBytes(params);
+	}
+	new.bytes = AnnEntryBytes(params, new.flags, new.attr_bytes);
 
 	*growing_rows = 0;
-	if (bytes > SEG_PAGE_PAYLOAD)
+	if (new.bytes > SEG_PAGE_PAYLOAD)
 	{
-		insert_large(index, params, tid, data, growing_rows);
+		insert_large(index, params, &new, growing_rows);
 		return;
 	}
 	for (;;)
@@ -370,14 +419,13 @@ AnnGrowingInsert(Relation index, Relation heap, const AnnParams *params, ItemPoi
 		AnnReadMeta(index, &meta);
 		MILVUS_DEBUG_POINT("insert-meta-read");
 		if (BlockNumberIsValid(meta.growing_tail) &&
-			insert_on_tail(index, &meta, tid, flags, bytes, data, vector_bytes))
+			insert_on_tail(index, &meta, &new))
 		{
 			MILVUS_DEBUG_POINT("insert-appended");
 			return;
 		}
 		MILVUS_DEBUG_POINT("insert-new-page");
-		switch (insert_on_new_page(index, meta.growing_tail, InvalidBlockNumber, tid, flags,
-								   bytes, data, vector_bytes, growing_rows))
+		switch (insert_on_new_page(index, meta.growing_tail, InvalidBlockNumber, &new, growing_rows))
 		{
 			case PAGE_ADDED:
 				MILVUS_DEBUG_POINT("insert-page-added");
@@ -427,7 +475,25 @@ AnnNextEntry(const AnnParams *params, Page page, Size offset)
 {
 	AnnEntry   *entry = (AnnEntry *) ((char *) page + offset);
 
-	return offset + Min(AnnEntryBytes(params, entry->flags), SEG_PAGE_PAYLOAD);
+	return offset + Min(AnnEntryBytes(params, entry->flags, attr_bytes_of(entry)), SEG_PAGE_PAYLOAD);
+}
+
+/*
+ * Whether the attributes of an entry, of which the header lies within the page,
+ * lie within it, too.
+ */
+static bool
+attrs_fit(const AnnEntry *entry, Size offset, Size end)
+{
+	Size		bytes;
+
+	if ((entry->flags & ANN_ENTRY_ATTRS) == 0)
+		return true;
+	offset += sizeof(AnnEntry);
+	if (offset + sizeof(IndexTupleData) > end)
+		return false;
+	bytes = IndexTupleSize((IndexTuple) (entry + 1));
+	return bytes >= sizeof(IndexTupleData) && bytes <= ANN_MAX_ATTR_BYTES && offset + bytes <= end;
 }
 
 AnnEntry *
@@ -435,7 +501,9 @@ AnnEntryAt(const AnnParams *params, Page page, Size offset)
 {
 	Size		end = ((PageHeader) page)->pd_lower;
 
-	if (offset + sizeof(AnnEntry) > end || AnnNextEntry(params, page, offset) > end ||
+	if (offset + sizeof(AnnEntry) > end ||
+		!attrs_fit((AnnEntry *) ((char *) page + offset), offset, end) ||
+		AnnNextEntry(params, page, offset) > end ||
 		!ItemPointerIsValid(&((AnnEntry *) ((char *) page + offset))->tid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
@@ -448,14 +516,15 @@ const void *
 AnnEntryVector(Relation index, const SegmentId *index_id, const AnnParams *params, Page page,
 			   const AnnGrowingPage *info, Size offset, void *scratch)
 {
-	char	   *entry = (char *) page + offset;
+	char	   *vector = (char *) page + offset + sizeof(AnnEntry) +
+		attr_bytes_of((AnnEntry *) ((char *) page + offset));
 	Size		bytes = AnnVectorBytes(params);
-	Size		n = SEG_PAGE_PAYLOAD - sizeof(AnnEntry);
+	Size		n = (char *) page + SEG_PAGE_OFFSET + SEG_PAGE_PAYLOAD - vector;
 	char	   *out = scratch;
 
 	if ((info->flags & ANN_GROWING_LARGE) == 0)
-		return entry + sizeof(AnnEntry);
-	memcpy(out, entry + sizeof(AnnEntry), n);
+		return vector;
+	memcpy(out, vector, n);
 	for (int i = 1; n < bytes; i++)
 	{
 		Size		part = Min(bytes - n, SEG_PAGE_PAYLOAD);

@@ -6,13 +6,15 @@
 
 #include "access/amvalidate.h"
 #include "access/htup_details.h"
-#include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "catalog/pg_amop.h"
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
 #include "fmgr.h"
+#include "access/stratnum.h"
+#include "utils/lsyscache.h"
 #include "utils/catcache.h"
 #include "utils/syscache.h"
 
@@ -40,7 +42,7 @@ annbuildphasename(int64 phase)
 }
 
 /*
- * Every column is in order of distance; the other properties follow from the
+ * The vector is in order of distance; the other properties follow from the
  * routine's fields.
  */
 static bool
@@ -49,13 +51,91 @@ annproperty(Oid index_oid, int attno, IndexAMProperty property, const char *name
 {
 	if (property != AMPROP_DISTANCE_ORDERABLE || attno == 0)
 		return false;
-	*result = true;
+	*result = attno == 1;
 	return true;
 }
 
 /*
- * An operator class has one order-by operator and one support function, which
- * takes and returns internal.
+ * Whether an operator family is of scalar columns: it has comparisons.
+ */
+static bool
+is_scalar_family(Oid family)
+{
+	CatCList   *list = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(family));
+	bool		found = false;
+
+	for (int i = 0; i < list->n_members; i++)
+		found |= ((Form_pg_amproc) GETSTRUCT(&list->members[i]->tuple))->amprocnum == ANN_SUPPORT_COMPARE;
+	ReleaseCatCacheList(list);
+	return found;
+}
+
+/*
+ * A scalar column's operator class has search operators that return boolean, by
+ * the numbers of btree or, of arrays, those of annattr.h, and for each pair of
+ * types that they compare a comparison.
+ */
+static bool
+validate_scalar(Form_pg_opclass opclass, const char *name)
+{
+	bool		array = opclass->opcintype == ANYARRAYOID;
+	CatCList   *operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(opclass->opcfamily));
+	CatCList   *procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(opclass->opcfamily));
+	uint32		strategies = 0;
+	bool		valid = true;
+
+	for (int i = 0; i < procs->n_members; i++)
+	{
+		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&procs->members[i]->tuple);
+
+		if (proc->amprocnum != ANN_SUPPORT_COMPARE ||
+			!check_amproc_signature(proc->amproc, INT4OID, true, 2, 2, proc->amproclefttype, proc->amprocrighttype))
+		{
+			ereport(INFO,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("operator family of operator class \"%s\" of access method ann has an invalid support function", name)));
+			valid = false;
+		}
+	}
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		Form_pg_amop amop = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
+
+		if (amop->amoppurpose != AMOP_SEARCH || amop->amopstrategy < 1 ||
+			amop->amopstrategy > (array ? ANN_ARRAY_EQUAL : BTMaxStrategyNumber) ||
+			!check_amop_signature(amop->amopopr, BOOLOID, amop->amoplefttype, amop->amoprighttype))
+		{
+			ereport(INFO,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("operator family of operator class \"%s\" of access method ann has an invalid operator", name)));
+			valid = false;
+		}
+		if (!OidIsValid(get_opfamily_proc(opclass->opcfamily, amop->amoplefttype, amop->amoprighttype,
+										  ANN_SUPPORT_COMPARE)))
+		{
+			ereport(INFO,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("operator family of operator class \"%s\" of access method ann lacks a comparison of two types", name)));
+			valid = false;
+		}
+		if (amop->amoplefttype == opclass->opcintype && amop->amoprighttype == opclass->opcintype)
+			strategies |= 1u << amop->amopstrategy;
+	}
+	ReleaseCatCacheList(operators);
+	ReleaseCatCacheList(procs);
+	if (strategies != (array ? 0x1e : 0x3e))
+	{
+		ereport(INFO,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("operator class \"%s\" of access method ann lacks an operator", name)));
+		valid = false;
+	}
+	return valid;
+}
+
+/*
+ * A vector's operator class has one order-by operator and one support function,
+ * which takes and returns internal.
  */
 static bool
 annvalidate(Oid opclassoid)
@@ -71,6 +151,12 @@ annvalidate(Oid opclassoid)
 		elog(ERROR, "cache lookup failed for operator class %u", opclassoid);
 	opclass = (Form_pg_opclass) GETSTRUCT(tuple);
 	name = pstrdup(NameStr(opclass->opcname));
+	if (is_scalar_family(opclass->opcfamily))
+	{
+		valid = validate_scalar(opclass, name);
+		ReleaseSysCache(tuple);
+		return valid;
+	}
 
 	list = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(opclass->opcfamily));
 	for (int i = 0; i < list->n_members; i++)
@@ -121,17 +207,17 @@ AnnMakeRoutine(void)
 {
 	IndexAmRoutine *am = makeNode(IndexAmRoutine);
 
-	am->amstrategies = ANN_STRATEGY_DISTANCE;
-	am->amsupport = ANN_SUPPORT_TYPE;
+	am->amstrategies = BTMaxStrategyNumber;
+	am->amsupport = ANN_SUPPORT_COMPARE;
 	am->amoptsprocnum = 0;
 	am->amcanorder = false;
 	am->amcanorderbyop = true;
 	am->amcanbackward = false;
 	am->amcanunique = false;
-	am->amcanmulticol = false;
+	am->amcanmulticol = true;
 	am->amoptionalkey = true;
-	am->amsearcharray = false;
-	am->amsearchnulls = false;
+	am->amsearcharray = true;
+	am->amsearchnulls = true;
 	am->amstorage = false;
 	am->amclusterable = false;
 	am->ampredlocks = false;

@@ -329,10 +329,17 @@ choose_minhash(const AnnOptions *options, AnnParams *params)
 void
 AnnGetParams(Relation index, AnnParams *params)
 {
-	const AnnOpclass *opclass = AnnGetOpclass(index);
+	const AnnOpclass *opclass;
 	const AnnOptions *options = AnnGetOptions(index);
 	int32		typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 	bool		chosen = options->index_type == ANN_INDEX_AUTO || options->index_type == ANN_INDEX_ANNOY;
+
+	if (!OidIsValid(index_getprocid(index, 1, ANN_SUPPORT_TYPE)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the first column of index \"%s\" must be a vector", RelationGetRelationName(index)),
+				 errdetail("An index of access method ann has one vector, which is its first column; further columns are scalars or arrays.")));
+	opclass = AnnGetOpclass(index);
 
 	if (opclass->elem == ANN_BIT && typmod > ANN_MAX_BITS)
 		ereport(ERROR,

@@ -12,7 +12,7 @@
 #include <math.h>
 
 #include "access/relscan.h"
-#include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "compat.h"
 #include "guc.h"
 #include "index/sq8.h"
@@ -28,6 +28,15 @@
  */
 #define SOURCE_HITS 128
 #define SOURCE_FIRST_HITS 16
+/*
+ * Rows found and tested before an estimate is judged, and the share of the expected
+ * matches below which it was wrong.
+ */
+#define AFTER_TRIAL 64
+#define AFTER_WRONG 0.5
+/* Growing rows tested to learn how many match, and the share from which all are tested late. */
+#define GROWING_SAMPLE 64
+#define GROWING_LAZY_SHARE 0.25
 /* Bytes of raw vectors read at a time when a segment is not mapped. */
 #define BUFFERED_CHUNK (128 * 1024)
 
@@ -45,6 +54,7 @@ typedef struct Source
 	AnnScratch *scratch;
 	AnnHit	   *hits;
 	ItemPointerData *tids;		/* of the hits, for a mapped segment */
+	bool	   *refused;		/* hits that the conditions do not let through */
 	int			nhits;
 	int			next;
 	bool		done;
@@ -53,6 +63,11 @@ typedef struct Source
 	uint64		ngiven;
 	uint64		maxgiven;
 	uint64	   *excluded;		/* rows not to compare when it is not mapped */
+	bool		filtered;		/* the conditions were applied to it */
+	AnnSegmentFilter *filter;	/* of a mapped segment; NULL: no conditions */
+	uint64		tested;			/* way AFTER: hits that were tested, and passed */
+	uint64		passed;
+	AnnSearchStats past;		/* of searches before the last one */
 	int			max;			/* argument and result of the guarded call */
 	AnnStatus	status;
 } Source;
@@ -74,7 +89,9 @@ struct AnnScanState
 	MemoryContextCallback callback;
 	Relation	index;
 	AnnParams	params;
+	AnnAttrs   *attrs;			/* NULL: no scalar columns */
 	AnnEnv		env;
+	AnnFilter  *filter;			/* NULL: no conditions */
 	AnnView    *view;
 	AnnGrowing *growing;
 	uint32		growing_n;		/* rows of it when the scan began */
@@ -83,6 +100,7 @@ struct AnnScanState
 	int			nsources;
 	int			maxsources;
 	ScanPhase	phase;
+	bool		growing_lazy;	/* conditions are tested when a row is reached */
 	bool		query_null;
 	AnnRowClass query_class;
 	const void *query;
@@ -184,14 +202,17 @@ current_stats(const AnnScanState *state)
 		const AnnSearchStats *s = source->search != NULL ? AnnSearchGetStats(source->search)
 			: source->exact != NULL ? AnnScanGetStats(source->exact) : NULL;
 
-		if (s == NULL)
-			continue;
-		stats.code_distances += s->code_distances;
-		stats.exact_distances += s->exact_distances;
-		stats.hops += s->hops;
-		stats.excluded += s->excluded;
-		stats.batches += s->batches;
-		stats.exhaustive |= s->exhaustive;
+		for (int j = 0; j < 2; j++, s = &source->past)
+		{
+			if (s == NULL)
+				continue;
+			stats.code_distances += s->code_distances;
+			stats.exact_distances += s->exact_distances;
+			stats.hops += s->hops;
+			stats.excluded += s->excluded;
+			stats.batches += s->batches;
+			stats.exhaustive |= s->exhaustive;
+		}
 	}
 	return stats;
 }
@@ -213,6 +234,9 @@ add_stats(AnnScanStats *totals, const AnnScanStats *stats)
 	sum.returned += totals->returned;
 	sum.batches += totals->batches;
 	sum.exhaustive |= totals->exhaustive;
+	sum.ways |= totals->ways;
+	sum.matches += totals->matches;
+	sum.filtered += totals->filtered;
 	*totals = sum;
 }
 
@@ -305,6 +329,13 @@ annbeginscan(Relation index, int nkeys, int norderbys)
 	state->callback.arg = state;
 	MemoryContextRegisterResetCallback(context, &state->callback);
 	AnnGetParams(index, &state->params);
+	if (IndexRelationGetNumberOfKeyAttributes(index) > 1)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		state->attrs = AnnGetAttrs(index);
+		MemoryContextSwitchTo(old);
+	}
 	state->env.ctx = context;
 	state->env.alloc = env_alloc;
 	state->env.free = env_free;
@@ -324,6 +355,7 @@ annrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int nor
 	end_table(state);
 	release_sources(state);
 	MemoryContextReset(state->query_context);
+	state->filter = NULL;
 	state->phase = PHASE_START;
 }
 
@@ -356,6 +388,7 @@ leave_mapping(Source *source)
 	source->search = NULL;
 	source->scratch = NULL;
 	source->mapped = false;
+	source->filter = NULL;
 	source->excluded = MemoryContextAllocExtended(state->query_context, sizeof(uint64) * words,
 												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	if (source->segment->marks != NULL)
@@ -405,12 +438,16 @@ guarded_next(void *arg)
 {
 	Source	   *source = arg;
 	const ItemPointerData *tids = source->segment->handle->tids;
+	bool		test = source->filter != NULL && source->filter->way == ANN_FILTER_AFTER;
 
 	source->status = AnnSearchNext(source->search, source->hits, source->max, &source->nhits);
 	if (source->status != ANN_OK)
 		return;
 	for (int i = 0; i < source->nhits; i++)
+	{
 		source->tids[i] = tids[source->hits[i].row];
+		source->refused[i] = test && !AnnSegmentFilterTest(source->filter, source->hits[i].row);
+	}
 }
 
 /*
@@ -472,12 +509,65 @@ guarded_begin(void *arg)
 		params.exact = table_distance;
 		params.exact_ctx = source;
 	}
+	if (source->filter != NULL && source->filter->way == ANN_FILTER_ROWS)
+	{
+		params.rows = source->filter->rows;
+		params.nrows = source->filter->nrows;
+	}
+	else if (source->filter != NULL && source->filter->way == ANN_FILTER_MASK)
+		params.excluded = source->filter->excluded;
 	source->search = AnnSearchBegin(&source->segment->handle->ann, state->query, &params,
 									source->scratch, &state->env);
 	if (source->search == NULL)
 		source->status = ANN_NO_MEMORY;
 	else
 		guarded_next(source);
+}
+
+static bool
+growing_matches(AnnScanState *state, uint32 row)
+{
+	bool		matches = AnnFilterTuple(state->filter,
+										 state->growing->chunks[row / ANN_GROWING_CHUNK]->attrs[row % ANN_GROWING_CHUNK]);
+
+	state->stats.filtered += !matches;
+	return matches;
+}
+
+/*
+ * Conditions on growing rows: when most of a sample match, rows are tested when
+ * they are reached, else all of them at once.  Returns the mask of those that do
+ * not match, or NULL.
+ */
+static uint64 *
+filter_growing(AnnScanState *state)
+{
+	uint32		n = state->growing_n;
+	uint32		step = Max(1, n / GROWING_SAMPLE);
+	uint32		sampled = 0;
+	uint32		matched = 0;
+	uint64	   *excluded;
+
+	if (!AnnFilterHasAttrs(state->filter) || n == 0)
+		return NULL;
+	for (uint32 row = 0; row < n; row += step, sampled++)
+		matched += growing_matches(state, row);
+	state->stats.matches += (uint64) matched * n / sampled;
+	state->stats.ways |= 1u << (matched > sampled * GROWING_LAZY_SHARE ? ANN_FILTER_AFTER : ANN_FILTER_MASK);
+	if (matched > sampled * GROWING_LAZY_SHARE)
+	{
+		state->growing_lazy = true;
+		return NULL;
+	}
+	excluded = palloc0(sizeof(uint64) * (n / 64 + 1));
+	for (uint32 row = 0; row < n; row++)
+	{
+		if (row % 4096 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (!growing_matches(state, row))
+			excluded[row / 64] |= UINT64CONST(1) << (row % 64);
+	}
+	return excluded;
 }
 
 /*
@@ -496,6 +586,8 @@ growing_distance(void *arg, uint32_t row)
 	const void *data = NULL;
 	AnnEntry   *entry;
 
+	if (state->growing_lazy && !growing_matches(state, row))
+		return distance;
 	buffer = AnnGrowingOpen(state->index, &state->growing->index_id, at->block, at->ordinal,
 							BUFFER_LOCK_SHARE, &info);
 	if (BufferIsValid(buffer))
@@ -537,6 +629,7 @@ start_growing(Source *source)
 {
 	AnnScanState *state = source->scan;
 	AnnGrowing *growing = state->growing;
+	uint64	   *excluded = filter_growing(state);
 	AnnStatus	status = ANN_OK;
 
 	source->exact = AnnScanBegin(&state->params, state->query, growing->mean, growing_distance,
@@ -550,9 +643,9 @@ start_growing(Source *source)
 
 		if (Sq8Supports(state->params.metric))
 			status = AnnScanAddCodes(source->exact, chunk->codes, Sq8Stride(state->params.dim),
-									 chunk->meta, first, n, NULL);
+									 chunk->meta, first, n, excluded);
 		else
-			status = AnnScanAddRaw(source->exact, chunk->codes, first, n, NULL);
+			status = AnnScanAddRaw(source->exact, chunk->codes, first, n, excluded);
 	}
 	if (status != ANN_OK)
 		out_of_memory();
@@ -645,6 +738,32 @@ buffered_distance(void *arg, uint32_t row)
 }
 
 /*
+ * Exclude the rows of a segment without mapping that do not match.
+ */
+static void
+filter_buffered(Source *source)
+{
+	AnnScanState *state = source->scan;
+	const AnnSegmentEntry *entry = &source->segment->handle->entry;
+	Size		bytes = sizeof(uint64) * Max(SEGMENT_MARK_WORDS(AnnSegmentEntryRows(entry)), 1);
+	uint64	   *excluded;
+
+	if (!AnnFilterHasAttrs(state->filter))
+		return;
+	excluded = MemoryContextAllocExtended(state->query_context, bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	if (source->excluded != NULL)
+		memcpy(excluded, source->excluded, bytes);
+	source->excluded = excluded;
+	if (!AnnFilterBuffered(state->filter, state->index, source->segment, excluded))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a page of index \"%s\" was reused during the scan",
+						RelationGetRelationName(state->index)),
+				 errhint("Retry the query.")));
+	state->stats.ways |= 1u << ANN_FILTER_MASK;
+}
+
+/*
  * A segment that is not mapped: compare every row exactly, reading through the
  * buffers.  Slower than a search, needs no memory but 8 bytes a row.
  */
@@ -662,6 +781,7 @@ start_buffered(Source *source)
 	AnnStatus	status = ANN_OK;
 
 	state->stats.exhaustive = true;
+	filter_buffered(source);
 	start_reader(source, &reader);
 	reader.strategy = GetAccessStrategy(BAS_BULKREAD);
 	source->vector = palloc(bytes);
@@ -691,23 +811,118 @@ start_buffered(Source *source)
 		out_of_memory();
 }
 
+static void
+add_search_stats(AnnSearchStats *sum, const AnnSearchStats *s)
+{
+	sum->code_distances += s->code_distances;
+	sum->exact_distances += s->exact_distances;
+	sum->hops += s->hops;
+	sum->excluded += s->excluded;
+	sum->batches += s->batches;
+	sum->exhaustive |= s->exhaustive;
+}
+
 /*
- * Get the next batch of a source into its hits.
+ * Whether far fewer of the rows found match than was estimated.
+ */
+static bool
+estimate_is_wrong(const Source *source)
+{
+	return source->filter->way == ANN_FILTER_AFTER && source->tested >= AFTER_TRIAL &&
+		source->passed < source->tested * source->filter->share * AFTER_WRONG;
+}
+
+/*
+ * From testing rows when they are found to a mask: a new search, without the rows
+ * that the last one gave.  False: the mapping could not be read.
+ */
+static bool
+mask_instead(Source *source)
+{
+	uint64	   *excluded;
+
+	add_search_stats(&source->past, AnnSearchGetStats(source->search));
+	AnnSearchEnd(source->search);
+	source->search = NULL;
+	if (!AnnSegmentFilterMask(source->filter))
+		return false;
+	source->scan->stats.ways |= 1u << source->filter->way;
+	excluded = (uint64 *) source->filter->excluded;
+	for (uint64 i = 0; i < source->ngiven; i++)
+		excluded[source->given[i] / 64] |= UINT64CONST(1) << (source->given[i] % 64);
+	return true;
+}
+
+/*
+ * Apply the conditions to a mapped segment, if there are any.  False: the mapping
+ * could not be read.
+ */
+static bool
+begin_filter(Source *source)
+{
+	AnnScanState *state = source->scan;
+	AnnSearchParams effort = {0};
+
+	if (!AnnFilterHasAttrs(state->filter))
+		return true;
+	if (source->filter != NULL)
+		return !estimate_is_wrong(source) || mask_instead(source);
+	choose_effort(state, source->segment->handle, &effort);
+	source->filter = AnnFilterSegment(state->filter, state->index, source->segment, effort.ef, effort.nprobe);
+	if (source->filter == NULL)
+		return false;
+	state->stats.ways |= 1u << source->filter->way;
+	state->stats.matches += source->filter->matches;
+	return true;
+}
+
+static void
+drop_refused(Source *source)
+{
+	int			kept = 0;
+
+	source->tested += source->nhits;
+	for (int i = 0; i < source->nhits; i++)
+	{
+		if (source->refused[i])
+			continue;
+		source->hits[kept] = source->hits[i];
+		source->tids[kept++] = source->tids[i];
+	}
+	source->passed += kept;
+	source->scan->stats.filtered += source->nhits - kept;
+	source->nhits = kept;
+}
+
+/*
+ * Get the next batch of a source into its hits; again when none of it matches.
  */
 static void
 refill(Source *source)
 {
 	AnnScanState *state = source->scan;
+	bool		again = true;
 
 	source->next = 0;
 	source->nhits = 0;
 	source->status = ANN_OK;
-	if (source->mapped)
+	while (source->mapped && again)
 	{
-		if (!SegmentGuardedCall(source->search == NULL ? guarded_begin : guarded_next, source))
+		CHECK_FOR_INTERRUPTS();
+		again = false;
+		if (!begin_filter(source))
+			leave_mapping(source);
+		else if (source->filter != NULL && source->filter->way == ANN_FILTER_NONE)
+			break;
+		else if (!SegmentGuardedCall(source->search == NULL ? guarded_begin : guarded_next, source))
 			leave_mapping(source);
 		else if (source->status == ANN_OK)
+		{
 			note_given(source);
+			again = source->nhits > 0;
+			drop_refused(source);
+			again &= source->nhits == 0;
+		}
 	}
 	if (!source->mapped)
 	{
@@ -735,6 +950,7 @@ add_source(AnnScanState *state, AnnViewSegment *segment)
 	Source	   *source = &state->sources[state->nsources++];
 	AnnHit	   *hits = source->hits;
 	ItemPointerData *tids = source->tids;
+	bool	   *refused = source->refused;
 
 	memset(source, 0, sizeof(*source));
 	source->scan = state;
@@ -746,6 +962,8 @@ add_source(AnnScanState *state, AnnViewSegment *segment)
 		: MemoryContextAlloc(state->context, sizeof(AnnHit) * SOURCE_HITS);
 	source->tids = tids != NULL ? tids
 		: MemoryContextAlloc(state->context, sizeof(ItemPointerData) * SOURCE_HITS);
+	source->refused = refused != NULL ? refused
+		: MemoryContextAlloc(state->context, sizeof(bool) * SOURCE_HITS);
 	return source;
 }
 
@@ -786,7 +1004,9 @@ start_scan(IndexScanDesc scan)
 	state->enum_row = 0;
 	state->query_class = AnnClassify(state->index, &state->params, key->sk_argument,
 									 (key->sk_flags & SK_ISNULL) != 0, &state->query);
-	if (AnnRestPages(&state->params) > 0)
+	state->filter = AnnFilterCreate(state->attrs, scan->keyData, scan->numberOfKeys);
+	state->growing_lazy = false;
+	if (AnnMayContinue(state->index, &state->params))
 		state->vector_scratch = palloc(AnnVectorBytes(&state->params));
 
 	state->view = AnnAcquireView(state->index, &state->params, &state->growing);
@@ -819,7 +1039,7 @@ start_scan(IndexScanDesc scan)
 
 	if (state->query_class == ANN_ROW_VECTOR)
 	{
-		for (int i = 0; i < state->nsources; i++)
+		for (int i = 0; i < state->nsources && AnnFilterAllows(state->filter, ANN_ROW_VECTOR); i++)
 			refill(&state->sources[i]);
 		state->phase = PHASE_HITS;
 	}
@@ -970,7 +1190,6 @@ anngettuple(IndexScanDesc scan, ScanDirection dir)
 	Assert(ScanDirectionIsForward(dir));
 	if (state->phase == PHASE_START)
 		start_scan(scan);
-	scan->xs_recheck = false;
 	scan->xs_recheckorderby = false;
 	if (state->effort.max_tuples > 0 && state->returned >= state->effort.max_tuples)
 		state->phase = PHASE_END;
@@ -978,23 +1197,25 @@ anngettuple(IndexScanDesc scan, ScanDirection dir)
 	old = MemoryContextSwitchTo(state->query_context);
 	while (!found && state->phase != PHASE_END)
 	{
-		switch (state->phase)
+		AnnRowClass class = state->phase == PHASE_ZERO ? ANN_ROW_ZERO
+			: state->phase == PHASE_NULL ? ANN_ROW_NULL : ANN_ROW_VECTOR;
+
+		if (AnnFilterAllows(state->filter, class))
 		{
-			case PHASE_HITS:
-				found = next_hit(state, &scan->xs_heaptid);
-				break;
-			case PHASE_VECTORS:
-				found = next_of_class(state, ANN_ROW_VECTOR, &scan->xs_heaptid);
-				break;
-			case PHASE_ZERO:
-				found = next_of_class(state, ANN_ROW_ZERO, &scan->xs_heaptid);
-				break;
-			case PHASE_NULL:
-				found = next_of_class(state, ANN_ROW_NULL, &scan->xs_heaptid);
-				break;
-			case PHASE_START:
-			case PHASE_END:
-				break;
+			switch (state->phase)
+			{
+				case PHASE_HITS:
+					found = next_hit(state, &scan->xs_heaptid);
+					break;
+				case PHASE_VECTORS:
+				case PHASE_ZERO:
+				case PHASE_NULL:
+					found = next_of_class(state, class, &scan->xs_heaptid);
+					break;
+				case PHASE_START:
+				case PHASE_END:
+					break;
+			}
 		}
 		if (found)
 			break;
@@ -1004,6 +1225,9 @@ anngettuple(IndexScanDesc scan, ScanDirection dir)
 		state->enum_row = 0;
 	}
 	MemoryContextSwitchTo(old);
+	/* conditions were applied to rows with a distance only */
+	scan->xs_recheck = AnnFilterIsLossy(state->filter) ||
+		(state->phase != PHASE_HITS && AnnFilterHasAttrs(state->filter));
 	if (found)
 		state->returned++;
 	return found;

@@ -10,6 +10,7 @@
 
 #include "access/transam.h"
 #include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "guc.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
@@ -49,6 +50,7 @@ typedef struct SealState
 	Relation	index;
 	Relation	heap;
 	AnnParams	params;
+	AnnAttrs   *attrs;
 	AnnManifest *manifest;
 	uint64		marks_version;	/* before any source was read */
 	MemoryContext context;
@@ -160,9 +162,8 @@ carry_marks(SealState *state, const SegmentId *index_id)
 				mark_place(state, marks, state->growing_places[done]);
 			offset = AnnNextEntry(&state->params, BufferGetPage(buffer), offset);
 		}
+		i += AnnGrowingRest(&state->params, BufferGetPage(buffer), &info);
 		UnlockReleaseBuffer(buffer);
-		if (info.flags & ANN_GROWING_LARGE)
-			i += AnnRestPages(&state->params);
 	}
 	for (int i = 0; i < state->nmade; i++)
 		if (marks[i] != NULL &&
@@ -194,7 +195,7 @@ publish(Relation index, Relation heap, AnnManifest *manifest, SealState *state)
 	 */
 	if (state != NULL && state->growing)
 	{
-		int			unit = 1 + AnnRestPages(&state->params);
+		int			unit = 1 + AnnRestPages(&state->params, state->attrs != NULL ? ANN_MAX_ATTR_BYTES : 0);
 		BlockNumber want = state->ngrowing_blocks;
 
 		while (nreserves < ANN_MAX_RESERVES / 2 && want >= (BlockNumber) unit)
@@ -293,15 +294,15 @@ finish_spool(SealState *state)
 	segment = AnnWriteSegment(state->index, state->heap, state->manifest, state->spool, state->nthreads);
 	add_made(state, segment);
 	AnnSpoolDestroy(state->spool);
-	state->spool = AnnSpoolCreate(&state->params);
+	state->spool = AnnSpoolCreate(&state->params, state->attrs);
 }
 
 static RowPlace
-add_row(SealState *state, ItemPointer tid, AnnRowClass class, const void *data)
+add_row(SealState *state, ItemPointer tid, AnnRowClass class, const void *data, IndexTuple attrs)
 {
 	if (AnnSpoolRows(state->spool) >= state->segment_rows)
 		finish_spool(state);
-	AnnSpoolAdd(state->spool, tid, class, data);
+	AnnSpoolAdd(state->spool, tid, class, data, attrs);
 	return make_place(state->nmade, AnnSpoolLast(state->spool));
 }
 
@@ -328,6 +329,9 @@ read_segment_rows(SealState *state, SourceSegment *source)
 	SegmentReader tid_reader;
 	AnnHeapReader *table = NULL;
 	AnnParams	params;
+	MemoryContext attr_context = NULL;
+	MemoryContext row_context = NULL;
+	AnnAttrsReader *attrs = NULL;
 	uint64		count;
 	bool		good;
 
@@ -355,6 +359,20 @@ read_segment_rows(SealState *state, SourceSegment *source)
 				 errhint("REINDEX the index.")));
 	if (raw == NULL)
 		table = AnnHeapReaderBegin(state->heap, state->index, &params, NULL);
+	if (state->attrs != NULL)
+	{
+		MemoryContext old;
+		void	   *data;
+
+		attr_context = AllocSetContextCreate(CurrentMemoryContext, "ann source scalars", ALLOCSET_DEFAULT_SIZES);
+		row_context = AllocSetContextCreate(CurrentMemoryContext, "ann source row", ALLOCSET_DEFAULT_SIZES);
+		old = MemoryContextSwitchTo(attr_context);
+		data = AnnReadAttrs(state->index, &reader, &source->header, entry->rows);
+		good = data != NULL;
+		if (good)
+			attrs = AnnAttrsReaderCreate(state->attrs, state->index, data);
+		MemoryContextSwitchTo(old);
+	}
 	for (uint64 row = 0; row < rows && good; row++)
 	{
 		AnnRowClass class = row < entry->rows ? ANN_ROW_VECTOR
@@ -381,7 +399,25 @@ read_segment_rows(SealState *state, SourceSegment *source)
 			AnnHeapReaderRelease(table);
 		}
 		if (good)
-			source->places[row] = add_row(state, &tid, class, data);
+		{
+			IndexTuple	tuple = NULL;
+
+			if (attrs != NULL && class == ANN_ROW_VECTOR)
+			{
+				MemoryContext old;
+
+				MemoryContextReset(row_context);
+				old = MemoryContextSwitchTo(row_context);
+				tuple = AnnAttrsReadRow(attrs, (uint32) row);
+				MemoryContextSwitchTo(old);
+			}
+			source->places[row] = add_row(state, &tid, class, data, tuple);
+		}
+	}
+	if (state->attrs != NULL)
+	{
+		MemoryContextDelete(attr_context);
+		MemoryContextDelete(row_context);
 	}
 	if (table != NULL)
 		AnnHeapReaderEnd(table);
@@ -500,11 +536,11 @@ read_growing_rows(SealState *state, const SegmentId *index_id)
 						elog(ERROR, "growing page of index \"%s\" has vanished under its lock",
 							 RelationGetRelationName(state->index));
 				}
-				state->growing_places[done] = add_row(state, &entry->tid, class, data);
+				state->growing_places[done] = add_row(state, &entry->tid, class, data, AnnEntryAttrs(entry));
 			}
 			offset = AnnNextEntry(&state->params, (Page) copy, offset);
 		}
-		for (int i = 0; i <= ((info.flags & ANN_GROWING_LARGE) ? AnnRestPages(&state->params) : 0); i++)
+		for (int i = 0; i <= AnnGrowingRest(&state->params, (Page) copy, &info); i++)
 			add_growing_block(state, block + i);
 		if (block == state->growing_last)
 			break;
@@ -676,6 +712,7 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	uint64		growing_rows;
 
 	AnnGetParams(index, &state.params);
+	state.attrs = AnnGetAttrs(index);
 	state.index = index;
 	state.heap = heap;
 	state.context = CurrentMemoryContext;
@@ -694,7 +731,7 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	/* look-ups so far left a catalog snapshot: do not hold back VACUUM by it */
 	InvalidateCatalogSnapshot();
 	state.arena = ScratchArenaCreate(64 * 1024 * 1024);
-	state.spool = AnnSpoolCreate(&state.params);
+	state.spool = AnnSpoolCreate(&state.params, state.attrs);
 	if (growing_rows > 0)
 	{
 		close_growing(&state, &meta);
@@ -815,9 +852,9 @@ collect_locked(Relation index, Relation heap)
 					 errmsg("growing part of index \"%s\" is damaged at block %u",
 							RelationGetRelationName(index), block),
 					 errhint("REINDEX the index.")));
-		UnlockReleaseBuffer(buffer);
-		for (int i = 0; i <= ((info.flags & ANN_GROWING_LARGE) ? AnnRestPages(&params) : 0); i++)
+		for (int i = 0; i <= AnnGrowingRest(&params, BufferGetPage(buffer), &info); i++)
 			USE(block + i);
+		UnlockReleaseBuffer(buffer);
 		block = info.next;
 		ordinal += info.nentries;
 	}

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "compat.h"
 #include "commands/progress.h"
 #include "guc.h"
@@ -64,11 +65,13 @@ struct AnnSpool
 	ItemPointerData *tids[3];	/* by AnnRowClass */
 	uint32		rows[3];
 	uint32		capacity[3];
+	const AnnAttrs *attrs;		/* NULL: the index has no scalar columns */
+	AnnAttrRows attr_rows;		/* of the vector rows */
 	AnnSpoolPosition last;
 };
 
 AnnSpool *
-AnnSpoolCreate(const AnnParams *params)
+AnnSpoolCreate(const AnnParams *params, const AnnAttrs *attrs)
 {
 	AnnSpool   *spool = palloc0(sizeof(AnnSpool));
 	int			work_mem_kb = AmAutoVacuumWorkerProcess() && autovacuum_work_mem != -1
@@ -76,12 +79,51 @@ AnnSpoolCreate(const AnnParams *params)
 
 	spool->context = CurrentMemoryContext;
 	spool->params = *params;
+	spool->attrs = attrs;
 	spool->arena = ScratchArenaCreate((Size) work_mem_kb * 1024);
 	return spool;
 }
 
+/*
+ * Keep a row's tuple behind those of the rows before it.
+ */
+static void
+add_attrs(AnnSpool *spool, uint32 row, IndexTuple tuple)
+{
+	AnnAttrRows *rows = &spool->attr_rows;
+	Size		bytes = IndexTupleSize(tuple);
+	bool		room = true;
+
+	if (row >= rows->maxplaces)
+	{
+		uint32		max = Max(256, rows->maxplaces * 2);
+		uint64	   *places = ScratchResize(spool->arena, rows->places, sizeof(uint64) * (Size) max);
+
+		room = places != NULL;
+		rows->places = room ? places : rows->places;
+		rows->maxplaces = room ? max : rows->maxplaces;
+	}
+	if (room && rows->used + bytes > rows->capacity)
+	{
+		uint64		capacity = Max(256 * 1024, rows->capacity * 2);
+		char	   *data = ScratchResize(spool->arena, rows->data, capacity);
+
+		room = data != NULL;
+		rows->data = room ? data : rows->data;
+		rows->capacity = room ? capacity : rows->capacity;
+	}
+	if (!room)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed to make room for the scalar columns of an index segment.")));
+	rows->places[row] = rows->used;
+	memcpy(rows->data + rows->used, tuple, bytes);
+	rows->used += MAXALIGN(bytes);
+}
+
 void
-AnnSpoolAdd(AnnSpool *spool, ItemPointer tid, AnnRowClass class, const void *data)
+AnnSpoolAdd(AnnSpool *spool, ItemPointer tid, AnnRowClass class, const void *data, IndexTuple attrs)
 {
 	Size		bytes = AnnVectorBytes(&spool->params);
 	uint32		row = spool->rows[class];
@@ -111,7 +153,11 @@ AnnSpoolAdd(AnnSpool *spool, ItemPointer tid, AnnRowClass class, const void *dat
 	}
 	spool->tids[class][row] = *tid;
 	if (class == ANN_ROW_VECTOR)
+	{
 		memcpy(spool->raw + bytes * row, data, bytes);
+		if (spool->attrs != NULL)
+			add_attrs(spool, row, attrs);
+	}
 	spool->rows[class] = row + 1;
 	spool->last.class = class;
 	spool->last.number = row;
@@ -315,12 +361,16 @@ AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *
 	StoredParams stored;
 	AnnEnv		env;
 	AnnBuilt	built;
+	void	   *attrs = NULL;
+	uint64		attr_bytes = 0;
 	SegmentWriter *writer;
 
 	AnnArenaEnv(&env, spool->arena);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 3);
 	report_status(AnnBuild(params, spool->raw, n, nthreads, &env, &built), index);
 	MILVUS_DEBUG_POINT("segment-built");
+	if (spool->attrs != NULL)
+		attrs = AnnAttrsBuild(spool->attrs, &spool->attr_rows, built.order, n, spool->arena, &attr_bytes);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 4);
 	memset(&stored, 0, sizeof(stored));
@@ -350,6 +400,8 @@ AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *
 	for (int i = 0; i < built.nsections; i++)
 		add_section(header, built.sections[i].id, built.sections[i].bytes);
 	add_section(header, ANN_SEC_TIDS, sizeof(ItemPointerData) * header->rows);
+	if (attrs != NULL)
+		add_section(header, ANN_SEC_ATTRS, attr_bytes);
 	if (AnnKeepsRaw(params))
 		add_section(header, ANN_SEC_RAW, bytes * n);
 
@@ -372,6 +424,11 @@ AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *
 							sizeof(ItemPointerData));
 	SegmentWriterAppend(writer, spool->tids[ANN_ROW_ZERO], sizeof(ItemPointerData) * (Size) stored.zero_rows);
 	SegmentWriterAppend(writer, spool->tids[ANN_ROW_NULL], sizeof(ItemPointerData) * (Size) stored.null_rows);
+	if (attrs != NULL)
+	{
+		SegmentWriterAppend(writer, attrs, attr_bytes);
+		ScratchFree(spool->arena, attrs);
+	}
 	for (uint32 row = 0; row < n && AnnKeepsRaw(params); row++)
 		SegmentWriterAppend(writer, spool->raw + bytes * (built.order ? built.order[row] : row), bytes);
 	SegmentWriterFinish(writer, NULL);
@@ -443,6 +500,8 @@ typedef struct GuardedOpen
 	AnnSegmentHandle *handle;
 	const AnnSection *sections;
 	int			nsections;
+	const SegmentSection *attrs;
+	const SegmentSection *attr_index;
 	AnnStatus	status;
 } GuardedOpen;
 
@@ -450,7 +509,16 @@ static void
 guarded_open(void *arg)
 {
 	GuardedOpen *open = arg;
+	const AnnSegmentHandle *handle = open->handle;
+	const char *base = handle->map.base;
 
+	if (handle->attrs != NULL &&
+		!AnnAttrsAttach(handle->attrs, base + open->attrs->offset, open->attrs->bytes,
+						base + open->attr_index->offset, open->attr_index->bytes, handle->entry.rows))
+	{
+		open->status = ANN_CORRUPT;
+		return;
+	}
 	open->status = AnnOpen(&open->handle->params, open->handle->entry.rows, open->sections,
 						   open->nsections, &open->handle->ann);
 }
@@ -472,7 +540,7 @@ attach_map(AnnSegmentHandle *handle)
 	{
 		const SegmentSection *section = &handle->map.sections[i];
 
-		if (section->id == ANN_SEC_TIDS)
+		if (section->id >= ANN_SEC_TIDS)
 			continue;
 		if (n >= ANN_MAX_SECTIONS)
 			return false;
@@ -481,6 +549,10 @@ attach_map(AnnSegmentHandle *handle)
 		sections[n].data = (char *) handle->map.base + section->offset;
 		n++;
 	}
+	open.attrs = find_mapped(&handle->map, ANN_SEC_ATTRS);
+	open.attr_index = find_mapped(&handle->map, ANN_SEC_ATTR_INDEX);
+	if (handle->attrs != NULL && (open.attrs == NULL || open.attr_index == NULL))
+		return false;
 	open.handle = handle;
 	open.sections = sections;
 	open.nsections = n;
@@ -530,11 +602,8 @@ fill_write(void *ctx, uint32_t id, uint64_t offset, const void *data, size_t byt
 	return SegmentCacheWrite(state->fill, id, offset, data, bytes);
 }
 
-/*
- * Read a whole durable section and check it.  NULL: recycled.
- */
-static void *
-read_section(Relation index, SegmentReader *reader, const SegmentSection *section)
+void *
+AnnReadSection(Relation index, SegmentReader *reader, const SegmentSection *section)
 {
 	char	   *data = MemoryContextAllocHuge(CurrentMemoryContext, Max(section->bytes, 1) + SEGMENT_ALIGN);
 	pg_crc32c	crc;
@@ -552,6 +621,33 @@ read_section(Relation index, SegmentReader *reader, const SegmentSection *sectio
 						section->id, RelationGetRelationName(index)),
 				 errhint("REINDEX the index.")));
 	return data;
+}
+
+void *
+AnnReadAttrs(Relation index, SegmentReader *reader, const SegmentHeader *header, uint32 rows)
+{
+	const SegmentSection *section = SegmentFindSection(header, ANN_SEC_ATTRS);
+	void	   *data;
+
+	if (section == NULL)
+		report_status(ANN_CORRUPT, index);
+	data = AnnReadSection(index, reader, section);
+	if (data != NULL && !AnnAttrsCheck(data, section->bytes, rows))
+		report_status(ANN_CORRUPT, index);
+	return data;
+}
+
+/*
+ * Write the attributes to a cache file, and their postings.
+ */
+static bool
+fill_attrs(FillState *state, const void *attrs, uint64 bytes, uint64 index_bytes)
+{
+	void	   *index = MemoryContextAllocExtended(CurrentMemoryContext, index_bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	AnnAttrIndexBuild(attrs, index);
+	return SegmentCacheWrite(state->fill, ANN_SEC_ATTRS, 0, attrs, bytes) &&
+		SegmentCacheWrite(state->fill, ANN_SEC_ATTR_INDEX, 0, index, index_bytes);
 }
 
 /*
@@ -574,7 +670,11 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	AnnEnv		env;
 	int			ndurable = 0;
 	int			nexpanded;
+	int			nsections;
 	void	   *tid_data = NULL;
+	void	   *attrs = NULL;
+	uint64		attr_bytes = 0;
+	uint64		index_bytes = 0;
 	AnnStatus	status;
 	bool		good;
 
@@ -594,7 +694,14 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 
 		if (section->id == ANN_SEC_RAW)
 			continue;
-		data = read_section(index, &state.reader, section);
+		if (section->id == ANN_SEC_ATTRS)
+		{
+			attrs = AnnReadAttrs(index, &state.reader, header, handle->entry.rows);
+			attr_bytes = section->bytes;
+			good = attrs != NULL;
+			continue;
+		}
+		data = AnnReadSection(index, &state.reader, section);
 		if (data == NULL)
 			good = false;
 		else if (section->id == ANN_SEC_TIDS)
@@ -621,7 +728,16 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	}
 	sections[nexpanded].id = ANN_SEC_TIDS;
 	sections[nexpanded].bytes = tids->bytes;
-	state.fill = SegmentCacheBegin(key, sections, nexpanded + 1);
+	nsections = nexpanded + 1;
+	if (attrs != NULL)
+	{
+		index_bytes = AnnAttrIndexBytes(attrs);
+		sections[nsections].id = ANN_SEC_ATTRS;
+		sections[nsections++].bytes = attr_bytes;
+		sections[nsections].id = ANN_SEC_ATTR_INDEX;
+		sections[nsections++].bytes = index_bytes;
+	}
+	state.fill = SegmentCacheBegin(key, sections, nsections);
 	if (state.fill == NULL)
 		goto done;
 	MILVUS_DEBUG_POINT("cache-fill");
@@ -639,7 +755,8 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	FIN_CRC32C(state.raw_crc);
 	if (state.raw != NULL && state.raw_done == state.raw->bytes && !EQ_CRC32C(state.raw_crc, state.raw->crc))
 		report_status(ANN_CORRUPT, index);
-	if (SegmentCacheWrite(state.fill, ANN_SEC_TIDS, 0, tid_data, tids->bytes))
+	if (SegmentCacheWrite(state.fill, ANN_SEC_TIDS, 0, tid_data, tids->bytes) &&
+		(attrs == NULL || fill_attrs(&state, attrs, attr_bytes, index_bytes)))
 		(void) SegmentCachePublish(state.fill);
 done:
 	if (state.fill != NULL)
@@ -680,6 +797,13 @@ AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry, MemoryContext owner
 		report_status(ANN_CORRUPT, index);
 
 	result = MemoryContextAllocZero(owner, sizeof(AnnSegmentHandle));
+	handle.attrs = NULL;
+	if (IndexRelationGetNumberOfKeyAttributes(index) > 1)
+	{
+		if (SegmentFindSection(&handle.header, ANN_SEC_ATTRS) == NULL)
+			report_status(ANN_CORRUPT, index);
+		handle.attrs = MemoryContextAllocZero(owner, sizeof(AnnSegmentAttrs));
+	}
 	SegmentCacheKeyInit(&key, index, &entry->id);
 	/* with the cache off there is nothing to wait for */
 	if (milvus_settings.cache_size != 0 && !SegmentCacheOpen(&key, &handle.map))
@@ -699,6 +823,8 @@ AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry, MemoryContext owner
 		UnlockPage(index, entry->start, ExclusiveLock);
 		if (!good)
 		{
+			if (handle.attrs != NULL)
+				pfree(handle.attrs);
 			pfree(result);
 			return NULL;
 		}
@@ -723,6 +849,8 @@ AnnSegmentClose(AnnSegmentHandle *handle)
 	if (--handle->refcount > 0)
 		return;
 	SegmentCacheClose(&handle->map);
+	if (handle->attrs != NULL)
+		pfree(handle->attrs);
 	pfree(handle);
 }
 

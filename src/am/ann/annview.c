@@ -245,7 +245,7 @@ mapping_is_due(const AnnView *view)
 /* ---- growing part ---- */
 
 static AnnGrowing *
-make_growing(const AnnMeta *meta, const AnnParams *params)
+make_growing(Relation index, const AnnMeta *meta, const AnnParams *params)
 {
 	MemoryContext context = AllocSetContextCreate(views.context, "ann growing part", ALLOCSET_DEFAULT_SIZES);
 	AnnGrowing *growing = MemoryContextAllocZero(context, sizeof(AnnGrowing));
@@ -257,6 +257,7 @@ make_growing(const AnnMeta *meta, const AnnParams *params)
 	growing->last_block = meta->growing_head;
 	growing->last_ordinal = meta->growing_head_ordinal;
 	growing->last_offset = ANN_FIRST_ENTRY;
+	growing->has_attrs = IndexRelationGetNumberOfKeyAttributes(index) > 1;
 	return growing;
 }
 
@@ -310,7 +311,9 @@ growing_slot(AnnGrowing *growing, const AnnParams *params)
 			growing->chunks = chunks;
 			growing->maxchunks = max;
 		}
-		chunk = MemoryContextAlloc(growing->context, sizeof(AnnGrowingChunk));
+		chunk = MemoryContextAllocZero(growing->context, sizeof(AnnGrowingChunk));
+		if (growing->has_attrs)
+			chunk->attrs = MemoryContextAllocZero(growing->context, sizeof(IndexTuple) * ANN_GROWING_CHUNK);
 		base = MemoryContextAllocHuge(growing->context, row_bytes * ANN_GROWING_CHUNK + SEGMENT_ALIGN);
 		chunk->codes = (uint8 *) TYPEALIGN(SEGMENT_ALIGN, base);
 		chunk->meta = MemoryContextAllocZero(growing->context, sizeof(Sq8Meta) * ANN_GROWING_CHUNK);
@@ -319,8 +322,18 @@ growing_slot(AnnGrowing *growing, const AnnParams *params)
 	return growing->chunks[growing->n / ANN_GROWING_CHUNK];
 }
 
+static IndexTuple
+keep_attrs(AnnGrowing *growing, IndexTuple attrs)
+{
+	IndexTuple	kept = MemoryContextAlloc(growing->context, IndexTupleSize(attrs));
+
+	memcpy(kept, attrs, IndexTupleSize(attrs));
+	return kept;
+}
+
 static void
-add_vector(AnnGrowing *growing, const AnnParams *params, const AnnGrowingRow *row, const void *data)
+add_vector(AnnGrowing *growing, const AnnParams *params, const AnnGrowingRow *row, const void *data,
+		   IndexTuple attrs)
 {
 	AnnGrowingChunk *chunk = growing_slot(growing, params);
 	uint32		at = growing->n % ANN_GROWING_CHUNK;
@@ -331,6 +344,15 @@ add_vector(AnnGrowing *growing, const AnnParams *params, const AnnGrowingRow *ro
 				  &chunk->meta[at]);
 	else
 		memcpy(chunk->codes + at * AnnVectorBytes(params), data, AnnVectorBytes(params));
+	if (growing->has_attrs)
+	{
+		if (attrs == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("an entry of a growing page lacks its scalar columns"),
+					 errhint("REINDEX the index.")));
+		chunk->attrs[at] = keep_attrs(growing, attrs);
+	}
 	growing->n++;
 }
 
@@ -339,7 +361,7 @@ add_vector(AnnGrowing *growing, const AnnParams *params, const AnnGrowingRow *ro
  * appended while the segment was built, and need not be read again.
  */
 static AnnGrowing *
-take_over_growing(const AnnMeta *meta, const AnnParams *params, const AnnGrowing *old)
+take_over_growing(Relation index, const AnnMeta *meta, const AnnParams *params, const AnnGrowing *old)
 {
 	AnnGrowing *growing;
 	Size		row_bytes = Sq8Supports(params->metric) ? Sq8Stride(params->dim) : AnnVectorBytes(params);
@@ -349,7 +371,7 @@ take_over_growing(const AnnMeta *meta, const AnnParams *params, const AnnGrowing
 		old->head_ordinal > meta->growing_head_ordinal ||
 		old->last_ordinal < meta->growing_head_ordinal)
 		return NULL;
-	growing = make_growing(meta, params);
+	growing = make_growing(index, meta, params);
 	if (old->has_mean)
 	{
 		growing->mean = MemoryContextAlloc(growing->context, sizeof(float) * params->dim);
@@ -369,6 +391,8 @@ take_over_growing(const AnnMeta *meta, const AnnParams *params, const AnnGrowing
 		to->meta[growing->n % ANN_GROWING_CHUNK] = chunk->meta[at];
 		memcpy(to->codes + (growing->n % ANN_GROWING_CHUNK) * row_bytes, chunk->codes + at * row_bytes,
 			   row_bytes);
+		if (growing->has_attrs)
+			to->attrs[growing->n % ANN_GROWING_CHUNK] = keep_attrs(growing, chunk->attrs[at]);
 		growing->n++;
 	}
 	for (uint32 i = 0; i < old->naside; i++)
@@ -422,7 +446,7 @@ choose_mean(Relation index, AnnGrowing *growing, const AnnParams *params, Page p
 static bool
 read_growing(Relation index, AnnGrowing *growing, const AnnParams *params)
 {
-	char	   *scratch = AnnRestPages(params) > 0 ? palloc(AnnVectorBytes(params)) : NULL;
+	char	   *scratch = AnnMayContinue(index, params) ? palloc(AnnVectorBytes(params)) : NULL;
 	bool		good = true;
 
 	while (BlockNumberIsValid(growing->last_block))
@@ -464,7 +488,7 @@ read_growing(Relation index, AnnGrowing *growing, const AnnParams *params)
 					good = false;
 					break;
 				}
-				add_vector(growing, params, &row, data);
+				add_vector(growing, params, &row, data, AnnEntryAttrs(entry));
 			}
 			growing->last_entries++;
 			growing->last_offset = AnnNextEntry(params, page, growing->last_offset);
@@ -548,9 +572,9 @@ AnnAcquireView(Relation index, const AnnParams *params, AnnGrowing **growing)
 		if (!growing_is_current(entry->growing, &meta))
 		{
 			AnnGrowing *old = entry->growing;
-			AnnGrowing *taken = take_over_growing(&meta, params, old);
+			AnnGrowing *taken = take_over_growing(index, &meta, params, old);
 
-			entry->growing = taken != NULL ? taken : make_growing(&meta, params);
+			entry->growing = taken != NULL ? taken : make_growing(index, &meta, params);
 			unref_growing(old);
 		}
 		if (!read_growing(index, entry->growing, params))
