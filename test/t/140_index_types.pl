@@ -40,7 +40,9 @@ my @kinds = (
 	[ 'bin_ivf_flat', 'bit', 'hamming', "index_type = 'BIN_IVF_FLAT', nlist = 16", 0.85 ],
 	[ 'bin_ivf_jaccard', 'bit', 'jaccard', "index_type = 'BIN_IVF_FLAT', nlist = 16", 0.85 ],
 	[ 'bin_hnsw', 'bit', 'hamming', "index_type = 'HNSW', m = 16", 0.9 ],
-	[ 'bin_hnsw_jaccard', 'bit', 'jaccard', "index_type = 'HNSW', m = 16", 0.9 ]);
+	[ 'bin_hnsw_jaccard', 'bit', 'jaccard', "index_type = 'HNSW', m = 16", 0.9 ],
+	# of one band: equal rows, then all others
+	[ 'minhash', 'bit', 'hamming', "index_type = 'MINHASH_LSH', mh_element_bit_width = 16, mh_lsh_band = 1", 1 ]);
 
 my $primary = new_node('primary', init => [ allows_streaming => 1 ],
 	conf => "milvus.background_seal = off\nwal_consistency_checking = 'all'\nrestart_after_crash = off");
