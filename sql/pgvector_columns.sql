@@ -83,18 +83,18 @@ DROP TABLE items, found, exact;
 
 -- DROP EXTENSION vector takes the operator classes along, and they can be made again
 SET client_min_messages = warning;
-SELECT count(*) FROM milvus.enable_pgvector();
+SELECT count(*) > 0 AS made FROM milvus.enable_pgvector();
 DROP EXTENSION vector CASCADE;
 CREATE EXTENSION vector SCHEMA pgvector;
-SELECT count(*) FROM milvus.enable_pgvector();
+SELECT count(*) > 0 AS made FROM milvus.enable_pgvector();
 DROP EXTENSION vector CASCADE;
-SELECT count(*) FROM milvus.disable_pgvector();
+SELECT count(*) > 0 AS dropped FROM milvus.disable_pgvector();
 SELECT count(*) FROM pg_opfamily WHERE opfnamespace = 'pgvector'::regnamespace;
 
 -- with its library still in this session, our access method hnsw obeys the settings
 -- that it defined
 SET search_path = public;
-SELECT count(*) FROM milvus.enable_pgvector_syntax();
+SELECT count(*) > 0 AS made FROM milvus.enable_pgvector_syntax();
 CREATE TABLE items (id int, v vector(2));
 INSERT INTO items SELECT i, ARRAY[i, 0] FROM generate_series(1, 500) AS i;
 CREATE INDEX ON items USING hnsw (v vector_l2_ops);
@@ -108,5 +108,5 @@ SET ivfflat.probes = 2;
 SELECT count(*) < 500 AS few FROM (SELECT id FROM items ORDER BY v <#> '[9,0]' LIMIT 1000) AS t;
 SELECT ef, nprobe, hops FROM milvus.last_search();
 DROP TABLE items;
-SELECT count(*) FROM milvus.disable_pgvector_syntax();
+SELECT count(*) > 0 AS dropped FROM milvus.disable_pgvector_syntax();
 DROP SCHEMA pgvector;

@@ -29,16 +29,23 @@ BEGIN
 		SELECT format('%s_%s_ops', t.type, o.metric) AS name, t.type, o.operator,
 			format('ann_support_%s_%s', t.element, o.metric) AS support,
 			-- as pgvector has it: an index of hnsw always names its class
-			method = 'ann' AND o.metric = t.first_metric
-				OR method = 'ivfflat' AND t.type = 'vector' AND o.metric = t.first_metric AS by_default
+			method = 'ann' AND o.number = 1
+				OR method = 'ivfflat' AND t.type = 'vector' AND o.number = 1 AS by_default
 		FROM (VALUES
-			('vector', 'f32', 'l2'),
-			('halfvec', 'f16', 'l2')) AS t(type, element, first_metric)
-		CROSS JOIN (VALUES
-			('l2', '<->'),
-			('ip', '<#>'),
-			('cosine', '<=>'),
-			('l1', '<+>')) AS o(metric, operator)
+			(1, 'vector', 'f32', 'numbers'),
+			(2, 'halfvec', 'f16', 'numbers'),
+			(3, 'bfloat16vec', 'bf16', 'numbers'),
+			(4, 'int8vec', 'i8', 'numbers'),
+			(5, 'bit', 'bit', 'bits')) AS t(number, type, element, kind)
+		JOIN (VALUES
+			(1, 'numbers', 'l2', '<->'),
+			(2, 'numbers', 'ip', '<#>'),
+			(3, 'numbers', 'cosine', '<=>'),
+			(4, 'numbers', 'l1', '<+>'),
+			(1, 'bits', 'hamming', '<~>'),
+			(2, 'bits', 'jaccard', '<%>')) AS o(number, kind, metric, operator) USING (kind)
+		WHERE to_regprocedure(format('milvus.ann_support_%s_%s(internal)', t.element, o.metric)) IS NOT NULL
+		ORDER BY t.number, o.number
 	LOOP
 		type_oid := COALESCE(to_regtype(format('%s.%I', schema, class.type)),
 			to_regtype(format('pg_catalog.%I', class.type)));

@@ -68,13 +68,6 @@ public class Client {
         }
     }
 
-    private static boolean exists(Statement statement, String expression) throws SQLException {
-        try (ResultSet result = statement.executeQuery("SELECT " + expression + " IS NOT NULL")) {
-            result.next();
-            return result.getBoolean(1);
-        }
-    }
-
     public static void main(String[] arguments) throws SQLException {
         String url = String.format("jdbc:postgresql://%s:%s/%s?user=%s", System.getenv("PGHOST"),
                 System.getenv("PGPORT"), System.getenv("PGDATABASE"), System.getenv("PGUSER"));
@@ -109,24 +102,23 @@ public class Client {
             search(connection, "java_v", "v", "<->", new PGvector(query), query, Client::l2);
             search(connection, "java_h", "h", "<#>", new PGhalfvec(query), query, Client::product);
 
-            if (exists(statement, "to_regtype('sparsevec')")) {
-                float[] elements = {0, 0.5f, 0, 0, -2, 0};
-                try (PreparedStatement select = connection.prepareStatement("SELECT ?::sparsevec")) {
-                    select.setObject(1, new PGsparsevec(elements));
-                    try (ResultSet back = select.executeQuery()) {
-                        back.next();
-                        check(Arrays.equals(((PGsparsevec) back.getObject(1)).toArray(), elements), "sparsevec comes back");
-                    }
+            float[] elements = {0, 0.5f, 0, 0, -2, 0};
+            try (PreparedStatement select = connection.prepareStatement("SELECT ?::sparsevec, ?::sparsevec <-> ?::sparsevec")) {
+                select.setObject(1, new PGsparsevec(elements));
+                select.setObject(2, new PGsparsevec(elements));
+                select.setObject(3, new PGsparsevec(new float[] {0, 3.5f, 0, 0, 2, 0}));
+                try (ResultSet back = select.executeQuery()) {
+                    back.next();
+                    check(Arrays.equals(((PGsparsevec) back.getObject(1)).toArray(), elements), "sparsevec comes back");
+                    check(back.getDouble(2) == 5, "sparsevec: L2 distance");
                 }
             }
-            if (exists(statement, "to_regprocedure('hamming_distance(bit,bit)')")) {
-                try (PreparedStatement select = connection.prepareStatement("SELECT ?::bit(4) <~> ?::bit(4)")) {
-                    select.setObject(1, new PGbit(new boolean[] {true, false, true, false}));
-                    select.setObject(2, new PGbit(new boolean[] {false, false, true, true}));
-                    try (ResultSet back = select.executeQuery()) {
-                        back.next();
-                        check(back.getDouble(1) == 2, "bit: Hamming distance");
-                    }
+            try (PreparedStatement select = connection.prepareStatement("SELECT ?::bit(4) <~> ?::bit(4)")) {
+                select.setObject(1, new PGbit(new boolean[] {true, false, true, false}));
+                select.setObject(2, new PGbit(new boolean[] {false, false, true, true}));
+                try (ResultSet back = select.executeQuery()) {
+                    back.next();
+                    check(back.getDouble(1) == 2, "bit: Hamming distance");
                 }
             }
             statement.execute("DROP TABLE java_items");
