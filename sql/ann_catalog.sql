@@ -8,7 +8,15 @@ SET jit = off;			-- the cost of plans that are turned off would start it
 SELECT c.opcname, c.opcintype::regtype, c.opcdefault, o.amopopr::regoperator, p.amproc, amvalidate(c.oid)
 	FROM pg_opclass AS c JOIN pg_am AS a ON a.oid = c.opcmethod
 	JOIN pg_amop AS o ON o.amopfamily = c.opcfamily JOIN pg_amproc AS p ON p.amprocfamily = c.opcfamily
-	WHERE a.amname = 'ann' ORDER BY c.opcintype::regtype::text, c.opcname COLLATE "C";
+	WHERE a.amname = 'ann' AND o.amoppurpose = 'o' ORDER BY c.opcintype::regtype::text, c.opcname COLLATE "C";
+
+-- those of scalar key columns: comparisons, or what arrays are searched by
+SELECT c.opcname, c.opcintype::regtype, c.opcdefault, amvalidate(c.oid),
+		(SELECT string_agg(o.amopopr::regoperator::text, ' ' ORDER BY o.amopstrategy) FROM pg_amop AS o
+			WHERE o.amopfamily = c.opcfamily AND o.amoplefttype = c.opcintype AND o.amoprighttype = c.opcintype) AS operators
+	FROM pg_opclass AS c JOIN pg_am AS a ON a.oid = c.opcmethod
+	WHERE a.amname = 'ann' AND NOT EXISTS (SELECT FROM pg_amop AS o WHERE o.amopfamily = c.opcfamily AND o.amoppurpose = 'o')
+	ORDER BY c.opcname COLLATE "C";
 
 -- those that are not: another kind of operator, another support function, none
 BEGIN;
