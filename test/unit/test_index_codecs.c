@@ -189,7 +189,7 @@ check_scalar(AnnQuantizer quantizer, const AnnParams *params, enum Shape shape, 
 			CHECK(sqrt(error2) <= usual_error(quantizer) * sqrt(size2));
 		}
 		if (isfinite(meta[i].error))
-			CHECK_NEAR(meta[i].norm2, norm2 + (quantizer == ANN_QUANT_SQ4 ? error2 : 0),
+			CHECK_NEAR(meta[i].norm2, norm2 - (quantizer == ANN_QUANT_SQ4 ? error2 : 0),
 					   1e-4 * (norm2 + error2) + 1e-37);
 
 		/* a dot is that of the query as coded */
