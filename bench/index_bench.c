@@ -6,10 +6,15 @@
  * ids) from a folder and prints, for each ef or nprobe: recall@k, microseconds of
  * processor time a query (best and median of the rounds) and what a query read.
  *
- *	index_bench DIR [--type hnsw|ivf|flat] [--metric l2|ip|cosine|l1] [--elem f32|f16]
+ *	index_bench DIR [--type TYPE] [--metric l2|ip|cosine|l1] [--elem f32|f16|bf16|i8]
  *		[--m N] [--efc N] [--nlist N] [--threads N] [--rows N] [--k N] [--sweep A,B,C]
- *		[--rounds N] [--map FILE | --huge] [--simd NAME] [--excluded SHARE]
+ *		[--rounds N] [--map FILE | --huge] [--simd NAME] [--excluded SHARE] [--named SHARE]
+ *		[--compact 1] [--sq CODES] [--refine CODES] [--pqm N] [--nbits N] [--nrq N]
+ *		[--query-bits N] [--refine-k X] [--reorder-k N]
  *
+ * TYPE is a type's name in lower case (hnsw, ivf_sq8, ...; ivf is ivf_flat), CODES sq4, sq6, sq8,
+ * f16, bf16 or f32.  int8 rows are 127 times the floats'.  Segments without raw vectors take exact distances
+ * from the rows as read.  --named gives the rows to look at, instead of a walk.
  * With --rows, or where no truth file is there, the exact answers are computed.
  * --map maps the query form from a file, as the server does; --huge asks for huge
  * pages instead.
@@ -20,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,7 +39,7 @@ typedef struct Array
 {
 	size_t		rows;
 	size_t		columns;
-	char		type;			/* 'e' float16, 'f' float32, 'i' int32 */
+	char		type;			/* 'e' float16, 'f' float32, 'i' int32, 'b' bfloat16, 'c' int8 */
 	void	   *data;
 } Array;
 
@@ -49,6 +55,8 @@ typedef struct Options
 	const char *map;
 	bool		huge;
 	double		excluded;
+	double		named;
+	AnnSearchParams search;		/* what stays the same */
 	uint32_t	sweep[MAX_SWEEP];
 	int			nsweep;
 } Options;
@@ -132,19 +140,38 @@ static void
 convert(Array *array, AnnElem elem)
 {
 	size_t		n = array->rows * array->columns;
-	char		type = elem == ANN_F16 ? 'e' : 'f';
+	char		type = elem == ANN_F16 ? 'e' : elem == ANN_BF16 ? 'b' : elem == ANN_I8 ? 'c' : 'f';
+	float	   *floats = array->data;
 	void	   *out;
 
 	if (array->type == type)
 		return;
-	out = aligned_alloc(64, (n * (type == 'e' ? 2 : 4) + 63) / 64 * 64);
+	if (array->type == 'e')
+	{
+		floats = aligned_alloc(64, (n * 4 + 63) / 64 * 64);
+		kernels->f16_to_f32(array->data, floats, n);
+		free(array->data);
+	}
+	out = type == 'f' ? floats : aligned_alloc(64, (n * 2 + 63) / 64 * 64);
 	if (type == 'e')
-		kernels->f32_to_f16(array->data, out, n);
-	else
-		kernels->f16_to_f32(array->data, out, n);
-	free(array->data);
+		kernels->f32_to_f16(floats, out, n);
+	else if (type == 'b')
+		kernels->f32_to_bf16(floats, out, n);
+	else if (type == 'c')
+	{
+		for (size_t i = 0; i < n; i++)
+			((int8_t *) out)[i] = (int8_t) fmaxf(fminf(roundf(floats[i] * 127), 127), -127);
+	}
+	if (out != floats)
+		free(floats);
 	array->data = out;
 	array->type = type;
+}
+
+static size_t
+element_bytes(AnnElem elem)
+{
+	return elem == ANN_F32 ? 4 : elem == ANN_I8 ? 1 : 2;
 }
 
 /* ---- build and expansion ---- */
@@ -226,15 +253,38 @@ compare_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The exact distance of a row of the segment, from the rows as read. */
+typedef struct Exact
+{
+	const AnnParams *params;
+	const Arena *arena;
+	const void *query;
+} Exact;
+
+static float
+exact_distance(void *ctx, uint32_t row)
+{
+	const Exact *exact = ctx;
+	const Arena *arena = exact->arena;
+	size_t		input = arena->order != NULL ? arena->order[row] : row;
+
+	return AnnDistance(exact->params, arena->raw + input * arena->row_bytes, exact->query);
+}
+
 /* k hits as rows of the input; fewer are padded with ANN_NO_ROW. */
 static void
-search(const AnnSegment *segment, const void *query, const AnnSearchParams *params, int k,
-	   AnnScratch *scratch, const uint32_t *order, uint32_t *rows, AnnSearchStats *stats)
+search(const AnnSegment *segment, const void *query, AnnSearchParams *params, int k,
+	   AnnScratch *scratch, const Arena *arena, uint32_t *rows, AnnSearchStats *stats)
 {
 	AnnHit		hits[k];
-	AnnSearch  *s = AnnSearchBegin(segment, query, params, scratch, &AnnMallocEnv);
+	const uint32_t *order = arena->order;
+	Exact		exact = {&segment->params, arena, query};
+	AnnSearch  *s;
 	int			n = 0;
 
+	params->exact = exact_distance;
+	params->exact_ctx = &exact;
+	s = AnnSearchBegin(segment, query, params, scratch, &AnnMallocEnv);
 	while (n < k)
 	{
 		int			got;
@@ -248,6 +298,7 @@ search(const AnnSegment *segment, const void *query, const AnnSearchParams *para
 	for (int i = 0; i < k; i++)
 		rows[i] = i >= n ? ANN_NO_ROW : order != NULL ? order[hits[i].row] : hits[i].row;
 	stats->code_distances += AnnSearchGetStats(s)->code_distances;
+	stats->refine_distances += AnnSearchGetStats(s)->refine_distances;
 	stats->exact_distances += AnnSearchGetStats(s)->exact_distances;
 	stats->hops += AnnSearchGetStats(s)->hops;
 	AnnSearchEnd(s);
@@ -258,7 +309,7 @@ static void
 compute_truth(const AnnParams *params, const Array *base, const Array *queries,
 			  const bool *excluded, int k, uint32_t *truth)
 {
-	size_t		row_bytes = base->columns * (params->elem == ANN_F16 ? 2 : 4);
+	size_t		row_bytes = base->columns * element_bytes(params->elem);
 	float	   *best = malloc(sizeof(float) * k);
 
 	for (size_t q = 0; q < queries->rows; q++)
@@ -291,17 +342,17 @@ compute_truth(const AnnParams *params, const Array *base, const Array *queries,
 
 static void
 measure(const Options *options, const AnnSegment *segment, const Array *queries,
-		const uint32_t *truth, size_t truth_stride, const uint32_t *order,
-		const uint64_t *excluded, uint32_t setting)
+		const uint32_t *truth, size_t truth_stride, const Arena *arena, uint32_t setting)
 {
-	AnnSearchParams params = {.ef = setting, .nprobe = setting, .excluded = excluded};
+	AnnSearchParams params = options->search;
 	AnnScratch *scratch = AnnScratchCreate(&AnnMallocEnv);
-	size_t		row_bytes = queries->columns * (options->params.elem == ANN_F16 ? 2 : 4);
+	size_t		row_bytes = queries->columns * element_bytes(options->params.elem);
 	int			k = options->k;
 	double	   *times = malloc(sizeof(double) * options->rounds);
 	AnnSearchStats stats = {0};
 	size_t		right = 0;
 
+	params.ef = params.nprobe = setting;
 	for (int round = -1; round < options->rounds; round++)
 	{
 		double		start = seconds(CLOCK_THREAD_CPUTIME_ID);
@@ -310,7 +361,7 @@ measure(const Options *options, const AnnSegment *segment, const Array *queries,
 		{
 			uint32_t	rows[k];
 
-			search(segment, (char *) queries->data + q * row_bytes, &params, k, scratch, order,
+			search(segment, (char *) queries->data + q * row_bytes, &params, k, scratch, arena,
 				   rows, &stats);
 			for (int i = 0; round < 0 && i < k; i++)
 			{
@@ -322,9 +373,10 @@ measure(const Options *options, const AnnSegment *segment, const Array *queries,
 			times[round] = (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / queries->rows * 1e6;
 	}
 	qsort(times, options->rounds, sizeof(double), compare_double);
-	printf("%6u  recall %.4f  us %.1f (best) %.1f (median)  codes %.0f exact %.1f hops %.1f\n",
+	printf("%6u  recall %.4f  us %.1f (best) %.1f (median)  codes %.0f refined %.1f exact %.1f hops %.1f\n",
 		   setting, (double) right / (queries->rows * k), times[0], times[options->rounds / 2],
 		   (double) stats.code_distances / queries->rows / (options->rounds + 1),
+		   (double) stats.refine_distances / queries->rows / (options->rounds + 1),
 		   (double) stats.exact_distances / queries->rows / (options->rounds + 1),
 		   (double) stats.hops / queries->rows / (options->rounds + 1));
 	fflush(stdout);
@@ -341,6 +393,45 @@ parse_sweep(Options *options, char *list)
 	for (char *item = strtok(list, ","); item != NULL && options->nsweep < MAX_SWEEP;
 		 item = strtok(NULL, ","))
 		options->sweep[options->nsweep++] = (uint32_t) atoi(item);
+}
+
+static AnnType
+type_named(const char *name)
+{
+	if (strcmp(name, "ivf") == 0)
+		return ANN_IVF_FLAT;
+	for (int type = ANN_FLAT; type <= ANN_MINHASH_LSH; type++)
+	{
+		if (strcasecmp(name, AnnTypeName((AnnType) type)) == 0)
+			return (AnnType) type;
+	}
+	die("unknown type", name);
+}
+
+static AnnQuantizer
+codes_named(const char *name)
+{
+	static const char *const names[] = {"none", "sq8", "sq6", "sq4", "f16", "bf16", "f32"};
+
+	for (int i = 0; i < 7; i++)
+	{
+		if (strcmp(name, names[i]) == 0)
+			return (AnnQuantizer) i;
+	}
+	die("unknown codes", name);
+}
+
+static AnnElem
+elem_named(const char *name)
+{
+	static const char *const names[] = {"f32", "f16", "bf16", "i8"};
+
+	for (int i = 0; i < 4; i++)
+	{
+		if (strcmp(name, names[i]) == 0)
+			return (AnnElem) (ANN_F32 + i);
+	}
+	die("unknown element type", name);
 }
 
 static void
@@ -365,11 +456,31 @@ parse_options(Options *options, int argc, char **argv)
 			die("no value for", name);
 		i++;
 		if (strcmp(name, "--type") == 0)
-			options->params.type = value[0] == 'h' ? ANN_HNSW : value[0] == 'i' ? ANN_IVF_FLAT : ANN_FLAT;
+			options->params.type = type_named(value);
+		else if (strcmp(name, "--compact") == 0)
+			options->params.compact = atoi(value) != 0;
+		else if (strcmp(name, "--sq") == 0)
+			options->params.sq_type = codes_named(value);
+		else if (strcmp(name, "--refine") == 0)
+			options->params.refine_type = codes_named(value);
+		else if (strcmp(name, "--pqm") == 0)
+			options->params.pq_m = (uint32_t) atoi(value);
+		else if (strcmp(name, "--nbits") == 0)
+			options->params.pq_nbits = (uint32_t) atoi(value);
+		else if (strcmp(name, "--nrq") == 0)
+			options->params.nrq = (uint32_t) atoi(value);
+		else if (strcmp(name, "--query-bits") == 0)
+			options->search.rbq_query_bits = (uint32_t) atoi(value);
+		else if (strcmp(name, "--refine-k") == 0)
+			options->search.refine_k = (float) atof(value);
+		else if (strcmp(name, "--reorder-k") == 0)
+			options->search.reorder_k = (uint32_t) atoi(value);
+		else if (strcmp(name, "--named") == 0)
+			options->named = atof(value);
 		else if (strcmp(name, "--metric") == 0)
 			options->metric = value;
 		else if (strcmp(name, "--elem") == 0)
-			options->params.elem = strcmp(value, "f16") == 0 ? ANN_F16 : ANN_F32;
+			options->params.elem = elem_named(value);
 		else if (strcmp(name, "--m") == 0)
 			options->params.m = (uint32_t) atoi(value);
 		else if (strcmp(name, "--efc") == 0)
@@ -417,7 +528,7 @@ main(int argc, char **argv)
 {
 	Options		options = {
 		.params = {.type = ANN_HNSW, .elem = ANN_F32, .m = 16, .ef_construction = 200,
-			.nlist = 256, .seed = 1},
+			.nlist = 256, .seed = 1, .sq_type = ANN_QUANT_SQ8, .pq_nbits = 8, .nrq = 2},
 		.metric = "cosine", .threads = 2, .k = 10, .rounds = 5,
 	};
 	Array		base,
@@ -447,7 +558,7 @@ main(int argc, char **argv)
 	snprintf(name, sizeof(name), "truth_%s", options.metric);
 	if (options.rows > 0 && options.rows < base.rows)
 		base.rows = options.rows;
-	else if (options.excluded == 0)
+	else if (options.excluded == 0 && options.named == 0 && options.params.elem != ANN_I8)
 		read_npy(options.dir, name, &truth);
 	n = (uint32_t) base.rows;
 
@@ -457,7 +568,8 @@ main(int argc, char **argv)
 		die("build", "failed");
 	printf("%s %s %s rows %u dim %u m %u efc %u nlist %u threads %d simd %s gemm %s\n",
 		   AnnTypeName(options.params.type), AnnMetricName(options.params.metric),
-		   options.params.elem == ANN_F16 ? "f16" : "f32", n, options.params.dim,
+		   options.params.elem == ANN_F32 ? "f32" : options.params.elem == ANN_F16 ? "f16"
+		   : options.params.elem == ANN_BF16 ? "bf16" : "i8", n, options.params.dim,
 		   options.params.m, options.params.ef_construction, options.params.nlist,
 		   options.threads, kernels->name, GemmName());
 	printf("build s %.2f, processor s %.2f\n", now() - start,
@@ -465,7 +577,7 @@ main(int argc, char **argv)
 
 	start = now();
 	arena.raw = base.data;
-	arena.row_bytes = base.columns * (options.params.elem == ANN_F16 ? 2 : 4);
+	arena.row_bytes = base.columns * element_bytes(options.params.elem);
 	arena.order = built.order;
 	arena.nsections = AnnExpandedSections(&options.params, n, built.sections, built.nsections,
 										  arena.sections);
@@ -478,16 +590,23 @@ main(int argc, char **argv)
 	printf("expand s %.2f\n", now() - start);
 	for (int i = 0; i < built.nsections; i++)
 		durable += built.sections[i].bytes;
-	printf("durable bytes a row %.1f besides raw %zu; raw + durable + 6, and 0.8 %%, over raw: %.3f\n",
-		   (double) durable / n, arena.row_bytes,
-		   ((double) durable / n + 6 + arena.row_bytes) * 1.008 / arena.row_bytes);
+	printf("durable bytes a row %.1f besides raw %zu; ", (double) durable / n,
+		   AnnKeepsRaw(&options.params) ? arena.row_bytes : 0);
+	if (AnnKeepsRaw(&options.params))
+		durable += (uint64_t) n * arena.row_bytes;
+	printf("durable + 6, and 0.8 %%, over raw: %.3f\n",
+		   ((double) durable / n + 6) * 1.008 / arena.row_bytes);
 	if (AnnOpen(&options.params, n, arena.sections, arena.nsections, &segment) != ANN_OK)
 		die("open", "failed");
 	if (!AnnCheck(&segment, &AnnMallocEnv, message, sizeof(message)))
 		die("check", message);
 
-	if (options.excluded > 0)
+	if (options.excluded > 0 || options.named > 0)
 	{
+		uint32_t   *named = malloc(sizeof(uint32_t) * n);
+		uint32_t	nnamed = 0;
+		double		share = options.named > 0 ? 1 - options.named : options.excluded;
+
 		out = calloc(n, sizeof(bool));
 		excluded = calloc((size_t) n / 64 + 1, sizeof(uint64_t));
 		srand(1);
@@ -495,10 +614,19 @@ main(int argc, char **argv)
 		{
 			uint32_t	row = built.order != NULL ? built.order[i] : i;
 
-			out[row] = rand() < options.excluded * RAND_MAX;
+			out[row] = rand() < share * RAND_MAX;
 			if (out[row])
 				excluded[i / 64] |= UINT64_C(1) << (i % 64);
+			else
+				named[nnamed++] = i;
 		}
+		if (options.named > 0)
+		{
+			options.search.rows = named;
+			options.search.nrows = nnamed;
+		}
+		else
+			options.search.excluded = excluded;
 	}
 	if (truth.data == NULL)
 	{
@@ -509,7 +637,7 @@ main(int argc, char **argv)
 	}
 	answers = truth.data;
 	for (int i = 0; i < options.nsweep; i++)
-		measure(&options, &segment, &queries, answers, truth.columns, built.order, excluded,
+		measure(&options, &segment, &queries, answers, truth.columns, &arena,
 				options.sweep[i]);
 	AnnBuiltFree(&built, &AnnMallocEnv);
 	return 0;

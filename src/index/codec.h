@@ -16,8 +16,8 @@
  * meta.error is |x - x^|, rounded up.  It gives a lower bound that always holds
  * (`rigorous` codecs), or one that usually does: the error of a dot product with
  * a direction unrelated to x - x^ is about error * |q - x^| / sqrt(dim).  A codec
- * that is not rigorous chooses norm2 so that the estimate is right on average: such
- * as |x^|^2 + error^2 where x - x^ stands at right angles to what is searched for.
+ * that is not rigorous chooses norm2 so that the estimate is right on average: where the
+ * error has nothing to do with x - q, that is |x^|^2 - error^2.
  *
  * Rows, centres and queries are relative to an origin (AnnCodecInput.origin, the mean of
  * all rows): distances stay as they are, and numbers lose less to rounding.  Codecs

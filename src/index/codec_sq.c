@@ -347,11 +347,11 @@ packed_encode(const AnnCodecInput *input, const uint32_t *order, uint32_t first,
 		set_meta(input, bounded, step, rest2, decoded2, size2, &meta[row]);
 
 		/*
-		 * The error of 4 bits is large and stands at right angles to anything searched for: it adds
-		 * to the square of a distance.
+		 * The error e = x - x^ of 4 bits is large, and has nothing to do with where x lies from
+		 * q: |x - q|^2 = |x^ - q|^2 - |e|^2 + 2 e.(x - q), whose last part is zero on average.
 		 */
 		if (bits == 4)
-			meta[row].norm2 = (float) (decoded2 + rest2);
+			meta[row].norm2 = (float) (decoded2 - rest2);
 	}
 }
 

@@ -299,22 +299,22 @@ codes_valid(const AnnParams *params)
 	switch (AnnCodesOf(params))
 	{
 		case ANN_QUANT_NONE:
+			return params->type != ANN_HNSW_SQ;
 		case ANN_QUANT_SQ8:
-			return true;
 		case ANN_QUANT_SQ6:
 		case ANN_QUANT_SQ4:
 		case ANN_QUANT_F16:
 		case ANN_QUANT_BF16:
-			return params->type == ANN_HNSW_SQ;
+			return true;
 		case ANN_QUANT_PQ:
 		case ANN_QUANT_PQ4:
-			return (params->pq_m == 0 || params->dim % params->pq_m == 0) &&
+			return params->type != ANN_HNSW_SQ && (params->pq_m == 0 || params->dim % params->pq_m == 0) &&
 				params->pq_nbits >= ANN_MIN_PQ_NBITS && params->pq_nbits <= ANN_MAX_PQ_NBITS &&
 				(params->type != ANN_HNSW_PRQ ||
 				 (params->nrq >= ANN_MIN_NRQ && params->nrq <= ANN_MAX_NRQ)) &&
 				AnnRowCodec(params) != NULL;
 		case ANN_QUANT_RABITQ:
-			return AnnRowCodec(params) != NULL;
+			return params->type != ANN_HNSW_SQ && AnnRowCodec(params) != NULL;
 		case ANN_QUANT_F32:
 			break;
 	}

@@ -70,8 +70,15 @@ faulty_env(Faulty *faulty)
 
 static const AnnType types[] = {ANN_FLAT, ANN_IVF_FLAT, ANN_HNSW};
 
-#define TYPES 3
+/* The plain types, and behind them the variants. */
+#define TYPES (3 + VARIANTS)
 #define ROWS 700
+
+static AnnParams
+type_params(int t, uint32_t dim)
+{
+	return t < 3 ? kind_params(0, types[t], dim) : variant_params(t - 3, ANN_L2, ANN_F32, dim);
+}
 
 /* ROWS rows of which some are equal. */
 static void *
@@ -91,7 +98,9 @@ static void
 walk_segment(const Store *store)
 {
 	AnnScratch *scratch = AnnScratchCreate(&AnnMallocEnv);
-	AnnSearchParams params = {.ef = 3, .nprobe = 1};
+	Exact		exact = {store, store->raw, 0};
+	AnnSearchParams params = {.ef = 3, .nprobe = 1, .exact = exact_from_store,
+		.exact_ctx = &exact};
 	AnnSearch  *search = AnnSearchBegin(&store->segment, store->raw, &params, scratch,
 										&AnnMallocEnv);
 	AnnHit		hits[50];
@@ -224,7 +233,7 @@ test_wrong_sections(void)
 {
 	for (int t = 0; t < TYPES; t++)
 	{
-		AnnParams	params = kind_params(0, types[t], 8);
+		AnnParams	params = type_params(t, 8);
 		AnnParams	other;
 		void	   *raw = some_rows(&params);
 		AnnSection	expanded[ANN_MAX_SECTIONS];
@@ -263,7 +272,7 @@ test_wrong_sections(void)
 		other = params;
 		other.dim++;
 		CHECK(AnnOpen(&other, ROWS, store.sections, store.nsections, &segment) == ANN_CORRUPT);
-		if (types[t] == ANN_HNSW)
+		if (AnnTypeStructure(params.type) == ANN_GRAPH)
 		{
 			other = params;
 			other.m++;
@@ -361,6 +370,83 @@ test_check_finds_faults(void)
 	free(raw);
 }
 
+/*
+ * Stored codes, their meta and models with flipped bits are refused or can be searched; cut or
+ * lengthened ones are refused.
+ */
+static void
+test_damaged_codes(void)
+{
+	static const uint32_t ids[] = {ANN_SEC_PACKED, ANN_SEC_REFINE, ANN_SEC_MODEL};
+	CheckRandom r = {77};
+	int			refused = 0;
+	int			opened = 0;
+
+	for (int v = 0; v < VARIANTS; v++)
+	{
+		AnnParams	params = variant_params(v, (AnnMetric) (ANN_L2 + v % 3), ANN_F32, 12);
+		void	   *raw = some_rows(&params);
+		Store		store;
+
+		REQUIRE(store_make(&store, &params, raw, ROWS, 1) == ANN_OK);
+		for (int i = 0; i < 3; i++)
+		{
+			AnnSection	durable[ANN_MAX_SECTIONS];
+			AnnSection *section = NULL;
+			uint64_t	bytes;
+			uint8_t    *copy;
+
+			memcpy(durable, store.built.sections, sizeof(durable));
+			for (int s = 0; s < store.built.nsections; s++)
+			{
+				if (durable[s].id == ids[i])
+					section = &durable[s];
+			}
+			if (section == NULL)
+				continue;
+			bytes = section->bytes;
+			copy = allocate(bytes);
+			for (int round = 0; round < 60; round++)
+			{
+				AnnStatus	status;
+
+				memcpy(copy, store.built.sections[section - durable].data, bytes);
+				for (uint64_t flips = 1 + CheckRandomBits(&r) % 4; flips > 0; flips--)
+					copy[CheckRandomBits(&r) % (round % 2 ? AnnMin(bytes, 100) : bytes)] ^=
+						(uint8_t) (1 << CheckRandomBits(&r) % 8);
+				/* and numbers that are none */
+				if (round % 7 == 0)
+					memset(copy + CheckRandomBits(&r) % (bytes / 4) * 4, 0xff, 4);
+				section->data = copy;
+				store_free_sections(&store);
+				status = store_expand(&store, durable, store.built.nsections);
+				CHECK(status == ANN_OK || status == ANN_CORRUPT);
+				if (status == ANN_OK)
+				{
+					opened++;
+					walk_segment(&store);
+				}
+				else
+					refused++;
+			}
+			for (uint64_t cut = 0; cut < bytes; cut += 1 + bytes / 9)
+			{
+				section->bytes = cut;
+				store_free_sections(&store);
+				CHECK(store_expand(&store, durable, store.built.nsections) == ANN_CORRUPT);
+			}
+			section->bytes = bytes + 16;
+			store_free_sections(&store);
+			CHECK(store_expand(&store, durable, store.built.nsections) == ANN_CORRUPT);
+			free(copy);
+		}
+		store_free(&store);
+		free(raw);
+	}
+	CHECK(refused > 20);
+	CHECK(opened > 100);
+}
+
 /* ---- failing callbacks ---- */
 
 static bool
@@ -382,7 +468,7 @@ test_failing_reads_and_writes(void)
 {
 	for (int t = 0; t < TYPES; t++)
 	{
-		AnnParams	params = kind_params(0, types[t], 8);
+		AnnParams	params = type_params(t, 8);
 		void	   *raw = some_rows(&params);
 		Faulty		faulty;
 		AnnEnv		env = faulty_env(&faulty);
@@ -392,7 +478,8 @@ test_failing_reads_and_writes(void)
 
 		REQUIRE(store_make(&store, &params, raw, ROWS, 1) == ANN_OK);
 		CHECK(AnnExpand(&params, ROWS, store.built.sections, store.built.nsections, fail_read,
-						&store, store_write, &store, &env) == ANN_IO);
+						&store, store_write, &store, &env) ==
+			  (AnnKeepsRaw(&params) ? ANN_IO : ANN_OK));
 		while (status == ANN_IO && writes < 1000)
 		{
 			writes_left = writes++;
@@ -400,7 +487,7 @@ test_failing_reads_and_writes(void)
 							   store_read, &store, fail_write, &store, &env);
 		}
 		CHECK(status == ANN_OK);
-		CHECK(writes > 3);
+		CHECK(writes > 2);
 		CHECK(faulty.allocations == 0);
 		store_free(&store);
 		free(raw);
@@ -413,7 +500,7 @@ test_short_memory(void)
 {
 	for (int t = 0; t < TYPES; t++)
 	{
-		AnnParams	params = kind_params(0, types[t], 8);
+		AnnParams	params = type_params(t, 8);
 		void	   *raw = some_rows(&params);
 		Store		store;
 		long		failures = 0;
@@ -440,7 +527,9 @@ test_short_memory(void)
 				status = ANN_NO_MEMORY;
 			else
 			{
-				AnnSearchParams search_params = {.ef = 4, .nprobe = 2};
+				Exact		exact = {&store, raw, 0};
+				AnnSearchParams search_params = {.ef = 4, .nprobe = 2,
+					.exact = exact_from_store, .exact_ctx = &exact};
 				AnnSearch  *search = AnnSearchBegin(&store.segment, raw, &search_params,
 													scratch, &env);
 				AnnHit		hits[100];
@@ -512,14 +601,16 @@ test_warm_scratch_allocates_nothing(void)
 {
 	for (int t = 0; t < TYPES; t++)
 	{
-		AnnParams	params = kind_params(0, types[t], 16);
+		AnnParams	params = type_params(t, 16);
 		void	   *raw = clustered_rows(&params, 8000, 9, 1);
-		AnnSearchParams search_params = {.ef = 40, .nprobe = 4};
 		Faulty		faulty;
 		AnnEnv		env = faulty_env(&faulty);
 		AnnScratch *scratch = AnnScratchCreate(&env);
 		long		after_first = 0;
 		Store		store;
+		Exact		exact = {&store, raw, 0};
+		AnnSearchParams search_params = {.ef = 40, .nprobe = 4, .exact = exact_from_store,
+			.exact_ctx = &exact};
 
 		REQUIRE(store_make(&store, &params, raw, 8000, 1) == ANN_OK);
 		for (int round = 0; round < 3; round++)
@@ -527,9 +618,11 @@ test_warm_scratch_allocates_nothing(void)
 			for (uint32_t q = 0; q < 50; q++)
 			{
 				AnnHit		hits[10];
-				AnnSearch  *search = AnnSearchBegin(&store.segment, AnnRow(&params, raw, q),
-													&search_params, scratch, &env);
+				AnnSearch  *search;
 
+				exact.query = AnnRow(&params, raw, q);
+				search = AnnSearchBegin(&store.segment, exact.query, &search_params, scratch,
+										&env);
 				CHECK(take(search, hits, 10) == 10);
 				CHECK(hits[0].distance == 0);
 				AnnSearchEnd(search);
@@ -553,7 +646,7 @@ test_cancelled_build(void)
 {
 	for (int t = 1; t < TYPES; t++)
 	{
-		AnnParams	params = kind_params(0, types[t], 16);
+		AnnParams	params = type_params(t, 16);
 		uint32_t	n = 3000;
 		void	   *raw = clustered_rows(&params, n, 9, 1);
 		bool		finished = false;
@@ -572,14 +665,15 @@ test_cancelled_build(void)
 			CHECK(status == (finished ? ANN_OK : ANN_CANCELLED));
 			CHECK(!faulty.backwards);
 			cancelled += !finished;
+			/* FLAT has no loop worth reporting */
 			if (finished)
-				CHECK(faulty.total == n);
+				CHECK(faulty.total == n || params.type == ANN_FLAT);
 			else
 				CHECK(built.nsections == 0 && built.order == NULL);
 			AnnBuiltFree(&built, &env);
 			CHECK(faulty.allocations == 0);
 		}
-		CHECK(cancelled >= 3);
+		CHECK(cancelled >= 1);
 		free(raw);
 	}
 }
@@ -589,17 +683,19 @@ test_cancelled_search(void)
 {
 	for (int t = 0; t < TYPES; t++)
 	{
-		AnnParams	params = kind_params(0, types[t], 16);
+		AnnParams	params = type_params(t, 16);
 		uint32_t	n = 20000;
 		void	   *raw = clustered_rows(&params, n, 9, 1);
 		AnnScratch *scratch = AnnScratchCreate(&AnnMallocEnv);
-		AnnSearchParams search_params = {.ef = 300, .nprobe = 16};
 		Faulty		faulty;
 		AnnEnv		env = faulty_env(&faulty);
 		AnnSearch  *search;
 		AnnHit		hits[10];
 		int			nhits;
 		Store		store;
+		Exact		exact = {&store, raw, 0};
+		AnnSearchParams search_params = {.ef = 300, .nprobe = 16, .exact = exact_from_store,
+			.exact_ctx = &exact};
 
 		params.m = 4;
 		params.ef_construction = 30;
@@ -627,6 +723,7 @@ main(void)
 	RUN(test_graph_with_more_bytes);
 	RUN(test_wrong_sections);
 	RUN(test_damaged_lists);
+	RUN(test_damaged_codes);
 	RUN(test_check_finds_faults);
 	RUN(test_failing_reads_and_writes);
 	RUN(test_short_memory);

@@ -109,7 +109,8 @@ check_bounds(const AnnParams *params, enum Shape shape, enum Shape query_shape, 
 				CHECK(!isnan(bounds[i]));
 				CHECK(!isnan(estimates[i]));
 				CHECK(isnan(exact) || bounds[i] <= exact);
-				if (shape == SHAPE_NORMAL && query_shape == SHAPE_NORMAL && q > 0)
+				if (shape == SHAPE_NORMAL && query_shape == SHAPE_NORMAL && q > 0 &&
+					params->elem != ANN_I8)
 				{
 					/* the gap, in units of the spread of distances */
 					*tightness += (exact - bounds[i]) /
@@ -446,6 +447,8 @@ test_scan_of_odd_values_is_exact(void)
 
 			/* lengths that float cannot square have no cosine */
 			if (params.metric == ANN_COSINE && (shape == SHAPE_HUGE || shape == SHAPE_DENORMAL))
+				continue;
+			if (params.metric == ANN_COSINE && params.elem == ANN_I8 && shape == SHAPE_TINY)
 				continue;
 			/* infinities of both signs have no inner product */
 			if (params.metric == ANN_IP && shape == SHAPE_HUGE)

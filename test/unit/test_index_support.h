@@ -6,6 +6,7 @@
 #ifndef MILVUS_TEST_INDEX_SUPPORT_H
 #define MILVUS_TEST_INDEX_SUPPORT_H
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -15,7 +16,7 @@
 #include "kernels/kernels.h"
 
 #define METRICS 4
-#define ELEMS 2
+#define ELEMS 4
 
 /* Every metric with every element type: index 0 .. METRICS * ELEMS - 1. */
 #define ALL_KINDS (METRICS * ELEMS)
@@ -26,10 +27,53 @@ kind_params(int kind, AnnType type, uint32_t dim)
 	AnnParams	params = {
 		.type = type,
 		.metric = (AnnMetric) (ANN_L2 + kind % METRICS),
-		.elem = kind < METRICS ? ANN_F32 : ANN_F16,
+		.elem = (AnnElem) (ANN_F32 + kind / METRICS),
 		.dim = dim, .m = 12, .ef_construction = 100, .nlist = 16, .seed = 7,
 	};
 
+	return params;
+}
+
+/* Ways to store codes: a type with what belongs to it. */
+typedef struct Variant
+{
+	AnnType		type;
+	bool		compact;
+	AnnQuantizer sq_type;
+	AnnQuantizer refine_type;
+} Variant;
+
+static const Variant variants[] = {
+	{ANN_FLAT, true, 0, 0},
+	{ANN_IVF_FLAT, true, 0, 0},
+	{ANN_HNSW, true, 0, 0},
+	{ANN_IVF_SQ8, false, 0, 0},
+	{ANN_IVF_SQ8, false, 0, ANN_QUANT_F32},
+	{ANN_IVF_SQ8, false, 0, ANN_QUANT_BF16},
+	{ANN_HNSW_SQ, false, ANN_QUANT_SQ8, 0},
+	{ANN_HNSW_SQ, false, ANN_QUANT_SQ8, ANN_QUANT_F16},
+	{ANN_HNSW_SQ, false, ANN_QUANT_SQ6, 0},
+	{ANN_HNSW_SQ, false, ANN_QUANT_SQ6, ANN_QUANT_SQ8},
+	{ANN_HNSW_SQ, false, ANN_QUANT_SQ4, 0},
+	{ANN_HNSW_SQ, false, ANN_QUANT_SQ4, ANN_QUANT_SQ6},
+	{ANN_HNSW_SQ, false, ANN_QUANT_SQ4, ANN_QUANT_F16},
+	{ANN_HNSW_SQ, false, ANN_QUANT_SQ4, ANN_QUANT_F32},
+	{ANN_HNSW_SQ, false, ANN_QUANT_F16, 0},
+	{ANN_HNSW_SQ, false, ANN_QUANT_BF16, 0},
+};
+
+#define VARIANTS ((int) (sizeof(variants) / sizeof(*variants)))
+
+static inline AnnParams
+variant_params(int variant, AnnMetric metric, AnnElem elem, uint32_t dim)
+{
+	AnnParams	params = kind_params(0, variants[variant].type, dim);
+
+	params.metric = metric;
+	params.elem = elem;
+	params.compact = variants[variant].compact;
+	params.sq_type = variants[variant].sq_type;
+	params.refine_type = variants[variant].refine_type;
 	return params;
 }
 
@@ -50,10 +94,24 @@ random_normal(CheckRandom *r)
 static inline void
 put_element(const AnnParams *params, void *raw, size_t i, float value)
 {
-	if (params->elem == ANN_F16)
-		kernels->f32_to_f16(&value, (uint16_t *) raw + i, 1);
-	else
-		((float *) raw)[i] = value;
+	switch (params->elem)
+	{
+		case ANN_F32:
+			((float *) raw)[i] = value;
+			break;
+		case ANN_F16:
+			kernels->f32_to_f16(&value, (uint16_t *) raw + i, 1);
+			break;
+		case ANN_BF16:
+			kernels->f32_to_bf16(&value, (uint16_t *) raw + i, 1);
+			break;
+		case ANN_I8:
+			/* in steps of a twentieth */
+			((int8_t *) raw)[i] = (int8_t) roundf(fmaxf(fminf(value * 20, 127), -128));
+			break;
+		case ANN_BIT:
+			break;
+	}
 }
 
 static inline void *
@@ -93,6 +151,9 @@ clustered_rows(const AnnParams *params, uint32_t n, uint32_t clusters, uint64_t 
 				x += along[a] * c[(a + 1) * dim + d];
 			put_element(params, raw, (size_t) row * dim + d, x);
 		}
+		/* rounding may leave nothing, and rows of zero length have no cosine */
+		if (params->elem == ANN_I8)
+			((int8_t *) raw)[(size_t) row * dim] |= 1;
 	}
 	free(centres);
 	return raw;
@@ -156,6 +217,26 @@ store_free_sections(Store *store)
 	for (int i = 0; i < store->nsections; i++)
 		free((void *) store->sections[i].data);
 	store->nsections = 0;
+}
+
+/* The distance of a row of a segment from a query, as the table's own column gives it. */
+typedef struct Exact
+{
+	const Store *store;
+	const void *query;
+	uint64_t	calls;
+} Exact;
+
+static inline float
+exact_from_store(void *ctx, uint32_t row)
+{
+	Exact	   *exact = ctx;
+	const Store *store = exact->store;
+
+	exact->calls++;
+	return AnnDistance(&store->params,
+					   AnnRow(&store->params, store->raw, store_input(store, row)),
+					   exact->query);
 }
 
 /* Expand the durable sections given and open the result. */
@@ -286,10 +367,15 @@ recall(const Store *store, const void *queries, int nqueries, int k,
 	{
 		const void *query = AnnRow(&store->params, queries, q);
 		AnnHit	   *truth = brute_force(&store->params, store->raw, store->n, query);
-		AnnSearch  *search = AnnSearchBegin(&store->segment, query, search_params, scratch,
-											&AnnMallocEnv);
-		int			n = take(search, hits, k);
+		Exact		exact = {store, query, 0};
+		AnnSearchParams params = *search_params;
+		AnnSearch  *search;
+		int			n;
 
+		params.exact = exact_from_store;
+		params.exact_ctx = &exact;
+		search = AnnSearchBegin(&store->segment, query, &params, scratch, &AnnMallocEnv);
+		n = take(search, hits, k);
 		for (int i = 0; i < n; i++)
 			right += hits[i].distance <= truth[k - 1].distance;
 		AnnSearchEnd(search);
