@@ -9,6 +9,7 @@ import sys
 import time
 
 import dataset
+import filters
 import library_peers
 import sql_peers
 from measures import MEASURES, Run, progress
@@ -33,6 +34,8 @@ def parse_arguments():
     parser.add_argument("--index", action="append", default=[], metavar="PEER:NAME=VALUE,…",
                         help="measure this index instead of the peer's usual ones; may be repeated")
     parser.add_argument("--only", action="append", choices=list(MEASURES), help="one measure; may be repeated")
+    parser.add_argument("--filter", metavar="SHARES", help="measure searches with conditions that match these percentages of "
+                        "the rows, and nothing else unless --only asks for it; for example 50,10,1,0.1")
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 1")
     parser.add_argument("--rows", type=int, help="use only the first rows of each data set")
     parser.add_argument("--growth-rows", type=int, metavar="N", help="size of the small set (default: 50,000)")
@@ -55,6 +58,10 @@ def parse_arguments():
         arguments.recall = sorted(float(value) for value in arguments.recall.split(","))
     except ValueError:
         parser.error(f"--recall {arguments.recall}: numbers with commas between them are needed")
+    try:
+        arguments.filter = [float(value) for value in arguments.filter.split(",")] if arguments.filter else []
+    except ValueError:
+        parser.error(f"--filter {arguments.filter}: numbers with commas between them are needed")
     arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
     arguments.growth_rows = arguments.growth_rows or (QUICK_ROWS // 5 if arguments.quick else 50_000)
     return arguments
@@ -126,7 +133,9 @@ def main():
         elif arguments.rows:
             data = data.prefix(arguments.rows)
         progress(f"{data.name}: {data.rows:,} x {data.dim}, {data.metric}, {len(data.queries):,} queries")
-        for name in arguments.only or MEASURED_BY_DEFAULT:
+        if arguments.filter:
+            filters.measure(run, data, folder, arguments.filter, progress)
+        for name in arguments.only or (() if arguments.filter else MEASURED_BY_DEFAULT):
             if name == "growth" and not arguments.only and data.rows < 4 * arguments.growth_rows:
                 continue
             MEASURES[name](run, data)

@@ -12,6 +12,10 @@ BUSY_P99_TARGET = 3.0
 VACUUM_TARGET = 50.0
 GROWTH_TARGET = 2.5
 SIZE_TARGET = 1.2
+# Search with conditions: over pgvector's iterative scan (relaxed_order, ef 40) at a recall, and over B-tree and sort.
+FILTER_RECALL = 0.95
+FILTER_TARGETS = {"uniform, 50 %": (4.0, None), "uniform, 10 %": (7.0, 10.0), "uniform, 1 %": (30.0, 1.2),
+                  "uniform, 0.1 %": (30.0, 1.0)}
 # "Not below" and "not lower" are meant beyond noise: of rates between rounds, and of recall over a thousand queries.
 RATE_NOISE, RECALL_NOISE = 0.03, 0.003
 
@@ -52,7 +56,13 @@ def print_figures(results):
           ["data", "peer", "index", "setting", "recall", "QPS", "spread", "QPS, two clients", "p50 us", "p99 us"],
           [[p.data, p.peer, p.index, p.setting, f"{p.recall:.4f}", f"{median(p.qps):,.0f}", f"{spread(p.qps):.0%}",
             f"{median(p.qps_two):,.0f}" if p.qps_two else "", f"{median(p.p50_us):,.0f}", f"{median(p.p99_us):,.0f}"]
-           for p in results.points])
+           for p in results.points if p.filter is None])
+
+    table("Search with a condition on another column (one client)",
+          ["data", "condition", "way", "setting", "recall", "QPS", "spread", "p50 us", "p99 us"],
+          [[p.data, p.filter, p.peer, p.setting, f"{p.recall:.4f}", f"{median(p.qps):,.0f}", f"{spread(p.qps):.0%}",
+            f"{median(p.p50_us):,.0f}", f"{median(p.p99_us):,.0f}"]
+           for p in sorted((p for p in results.points if p.filter), key=lambda p: p.filter)])
 
     table("Single-row inserts, synchronous_commit = off", ["data", "peer", "index", "rows per s", "spread"],
           [[i.data, i.peer, i.index or "(no index)", f"{median(i.rates):,.0f}", f"{spread(i.rates):.0%}"]
@@ -157,6 +167,20 @@ def target_rows(results, data, recalls):
             ratio = median(c.eight) / median(c.two)
             line("QPS of eight clients over two", f"{median(c.eight):,.0f}", f"{median(c.two):,.0f}", ratio,
                  "not below 1", ratio >= 1 - RATE_NOISE)
+    filtered = [point for point in results.points if point.data == data and point.filter]
+    for name in dict.fromkeys(point.filter for point in filtered):
+        mine, iterative, sorted_ = (
+            max((point for point in filtered if point.filter == name and point.peer == way and able(point)),
+                key=lambda point: median(point.qps), default=None)
+            for way, able in (("milvus", lambda point: point.recall >= FILTER_RECALL),
+                              ("pgvector", lambda point: point.effort == 40), ("btree", lambda point: True)))
+        for other, bound in zip((iterative, sorted_), FILTER_TARGETS.get(name, (None, None))):
+            if mine and other:
+                ratio = median(mine.qps) / median(other.qps)
+                line(f"{name}: QPS at recall >= {FILTER_RECALL:g} over {other.peer}",
+                     f"{median(mine.qps):,.0f} (recall {mine.recall:.3f}, {mine.setting})",
+                     f"{median(other.qps):,.0f} (recall {other.recall:.3f})", ratio, f">= {bound:g}" if bound else "",
+                     None if bound is None else ratio >= bound)
     for g in results.growths:
         if g.data == data and g.peer == "milvus":
             ratio = g.small_qps / g.large_qps if g.small_qps and g.large_qps else None

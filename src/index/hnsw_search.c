@@ -51,6 +51,11 @@
 #define MASK_SPARSE 0.9
 /* Below this share of allowed rows, paths between them get rare: the pool is wider. */
 #define SHARE_RARE 0.1
+/*
+ * Where the share of allowed rows around the query is so many times smaller than over all,
+ * the pool is so many times wider.
+ */
+#define CORRELATED 4
 
 typedef struct Walker
 {
@@ -737,6 +742,24 @@ walk_is_short(const Walker *w, size_t capacity)
 	return w->walk->npool == capacity;
 }
 
+/* The share of the rows around the pool's that are allowed. */
+static double
+local_share(const Walker *w)
+{
+	size_t		links = 0;
+	size_t		allowed = 0;
+
+	for (size_t i = 0; i < w->walk->npool; i++)
+	{
+		const uint32_t *row_links = w->segment->links +
+			(size_t) ((uint32_t) w->walk->pool[i] >> 1) * w->width;
+
+		for (uint32_t j = 0; j < w->width && row_links[j] != ANN_NO_ROW; j++, links++)
+			allowed += is_allowed(w, row_links[j]);
+	}
+	return links > 0 ? (double) allowed / (double) links : 1;
+}
+
 static AnnStatus
 first_batch(Walker *w, size_t want)
 {
@@ -750,6 +773,18 @@ first_batch(Walker *w, size_t want)
 	{
 		bool		spent;
 
+		if (local_share(w) * CORRELATED < w->search->allowed)
+		{
+			/* what matches lies elsewhere: a wider pool finds more ways there */
+			want *= CORRELATED;
+			w->search->batch = want;
+			if (AnnHnswMaskedCost(w->segment, w->search->params.ef * CORRELATED, w->search->allowed) >=
+				w->search->allowed * w->segment->n)
+				return AnnGiveAll(w->search, w->excluded);
+			if (!AnnGrow(w->search->scratch->env, (void **) &w->walk->pool, &w->walk->pool_capacity,
+						 w->walk->npool, want, sizeof(uint64_t)))
+				return ANN_NO_MEMORY;
+		}
 		status = walk_allowed(w, want, &spent);
 		if (status == ANN_OK && spent)
 			return AnnGiveAll(w->search, w->excluded);

@@ -216,6 +216,9 @@ typedef enum AnnFilterWay
 
 typedef struct AnnCondition AnnCondition;	/* annfilter_internal.h */
 
+/* "exact", "walk", "post", "none", or "mixed", from bits by AnnFilterWay. */
+extern const char *AnnFilterWayName(uint32 ways);
+
 /* The conditions in terms of a segment's codes, and the rows that match. */
 typedef struct AnnSegmentFilter
 {

@@ -11,7 +11,7 @@
 #include "postgres.h"
 
 #include "access/relscan.h"
-#include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
@@ -66,6 +66,11 @@ explain_scan(Relation index, const AnnScanStats *stats, uint64 searches, Explain
 									 "  Returned: " UINT64_FORMAT,
 									 stats->excluded, stats->dropped, stats->returned),
 							es);
+		if (stats->ways != 0)
+			ExplainPropertyText("Vector Filter",
+								psprintf("%s  Matching: " UINT64_FORMAT "  Removed: " UINT64_FORMAT,
+										 AnnFilterWayName(stats->ways), stats->matches, stats->filtered),
+								es);
 		return;
 	}
 	ExplainPropertyText("Vector Index Type", types, es);
@@ -84,6 +89,12 @@ explain_scan(Relation index, const AnnScanStats *stats, uint64 searches, Explain
 	ExplainPropertyUInteger("Vector Rows Skipped", NULL, stats->excluded, es);
 	ExplainPropertyUInteger("Vector Rows Dropped", NULL, stats->dropped, es);
 	ExplainPropertyUInteger("Vector Rows Returned", NULL, stats->returned, es);
+	if (stats->ways != 0)
+	{
+		ExplainPropertyText("Vector Filter", AnnFilterWayName(stats->ways), es);
+		ExplainPropertyUInteger("Vector Filter Matching Rows", NULL, stats->matches, es);
+		ExplainPropertyUInteger("Vector Filter Rows Removed", NULL, stats->filtered, es);
+	}
 }
 
 /*

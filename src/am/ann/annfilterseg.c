@@ -927,6 +927,27 @@ AnnFilterSegment(AnnFilter *filter, Relation index, const AnnViewSegment *segmen
 	return AnnSegmentFilterMask(result) ? result : NULL;
 }
 
+const char *
+AnnFilterWayName(uint32 ways)
+{
+	/* a part without a row that matches says nothing of how the others were searched */
+	if (ways != 1u << ANN_FILTER_NONE)
+		ways &= ~(1u << ANN_FILTER_NONE);
+	switch (ways)
+	{
+		case 1u << ANN_FILTER_NONE:
+			return "none";
+		case 1u << ANN_FILTER_ROWS:
+			return "exact";
+		case 1u << ANN_FILTER_MASK:
+			return "walk";
+		case 1u << ANN_FILTER_AFTER:
+			return "post";
+		default:
+			return "mixed";
+	}
+}
+
 /* ---- segments that are not mapped ---- */
 
 /*

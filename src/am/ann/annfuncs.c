@@ -263,8 +263,7 @@ milvus_last_search(PG_FUNCTION_ARGS)
 	values[12] = Int32GetDatum(stats->nprobe);
 	values[13] = BoolGetDatum(stats->exhaustive);
 	nulls[14] = nulls[15] = nulls[16] = ways == 0;
-	values[14] = CStringGetTextDatum(ways == 1u << ANN_FILTER_NONE ? "none" : ways == 1u << ANN_FILTER_ROWS ? "exact"
-									 : ways == 1u << ANN_FILTER_MASK ? "walk" : ways == 1u << ANN_FILTER_AFTER ? "post" : "mixed");
+	values[14] = CStringGetTextDatum(AnnFilterWayName(ways));
 	values[15] = Int64GetDatum((int64) stats->matches);
 	values[16] = Int64GetDatum((int64) stats->filtered);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
