@@ -73,6 +73,16 @@ VACUUM items;
 SELECT milvus.compact_index('items_l2'), milvus.seal_index('items_cosine');
 SELECT i AS index, problem FROM unnest('{items_l2,items_ip,items_cosine,items_l1,items_own}'::regclass[]) AS i, milvus.check_index(i) AS problem;
 
+-- bit strings: by the operators of pgvector, whose classes do not clash with ours
+CREATE TABLE strings (id int, b bit(24));
+INSERT INTO strings SELECT i, (i * 31337 % 16777216)::bit(24) FROM generate_series(1, 1000) AS i;
+CREATE INDEX strings_theirs ON strings USING ann (b bit_jaccard_ops) WITH (index_type = 'FLAT');
+CREATE INDEX strings_ours ON strings USING ann (b public.bit_jaccard_ops) WITH (index_type = 'FLAT');
+EXPLAIN (COSTS OFF) SELECT id FROM strings ORDER BY b <%> B'101010101010101010101010' LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM strings ORDER BY b OPERATOR(public.<%>) B'101010101010101010101010' LIMIT 5;
+SELECT milvus.index_recall('strings_theirs') AS theirs, milvus.index_recall('strings_ours') AS ours;
+DROP TABLE strings;
+
 -- it is not undone under an index; without one it is
 SELECT milvus.disable_pgvector();
 DROP INDEX items_l2, items_ip, items_cosine, items_l1;

@@ -117,12 +117,30 @@ RESET enable_seqscan;
 
 -- a setting made before the session uses such an index counts, a bad one is told
 \c -
+SET jit = off;
 SET hnsw.ef_search = 5;
 SET ivfflat.probes = 0;
 SET enable_seqscan = off;
 SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> '[1,0,0]' LIMIT 100) AS t;
 SHOW hnsw.ef_search;
 SHOW ivfflat.probes;
+
+-- bit strings
+CREATE TABLE strings (id int, b bit(24));
+INSERT INTO strings SELECT i, (i * 31337 % 16777216)::bit(24) FROM generate_series(1, 1500) AS i;
+CREATE INDEX strings_hamming ON strings USING hnsw (b bit_hamming_ops);
+CREATE INDEX strings_jaccard ON strings USING hnsw (b bit_jaccard_ops);
+CREATE INDEX strings_lists ON strings USING ivfflat (b bit_hamming_ops) WITH (lists = 4);
+INSERT INTO strings SELECT i, (i * 31337 % 16777216)::bit(24) FROM generate_series(1501, 1600) AS i;
+SELECT i AS index, s.index_type, s.metric, s.dimension, s.sealed_rows, s.growing_rows
+	FROM unnest('{strings_hamming,strings_jaccard,strings_lists}'::regclass[]) AS i, milvus.index_stats(i) AS s;
+SET hnsw.ef_search = 200;
+EXPLAIN (COSTS OFF) SELECT id FROM strings ORDER BY b <%> B'101010101010101010101010' LIMIT 5;
+SELECT milvus.index_recall('strings_jaccard') > 0.95 AS jaccard;
+DROP INDEX strings_lists;
+SELECT milvus.index_recall('strings_hamming') > 0.95 AS hamming;
+SELECT milvus.check_index('strings_hamming');
+RESET hnsw.ef_search;
 
 -- partitions
 CREATE TABLE parts (id int, v vector(2)) PARTITION BY RANGE (id);
@@ -136,7 +154,7 @@ SELECT milvus.check_index('parts_v_idx');
 
 -- they go when no index needs them; the settings stay with this session
 SELECT milvus.disable_pgvector_syntax();
-DROP TABLE items, parts;
+DROP TABLE items, parts, strings;
 DROP FUNCTION rows_of(text);
 SELECT milvus.disable_pgvector_syntax();
 SELECT count(*) FROM pg_am WHERE amname IN ('hnsw', 'ivfflat');

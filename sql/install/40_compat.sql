@@ -44,7 +44,6 @@ BEGIN
 			(4, 'numbers', 'l1', '<+>'),
 			(1, 'bits', 'hamming', '<~>'),
 			(2, 'bits', 'jaccard', '<%>')) AS o(number, kind, metric, operator) USING (kind)
-		WHERE to_regprocedure(format('milvus.ann_support_%s_%s(internal)', t.element, o.metric)) IS NOT NULL
 		ORDER BY t.number, o.number
 	LOOP
 		type_oid := COALESCE(to_regtype(format('%s.%I', schema, class.type)),

@@ -20,14 +20,14 @@
 
 /* The names of the index types in a scan's segments. */
 static const char *
-type_names(uint32 types)
+type_names(uint32 types, AnnElem elem)
 {
 	StringInfoData names;
 
 	initStringInfo(&names);
 	for (int type = 0; type < 32; type++)
 		if (types & (1u << type))
-			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", AnnTypeName((AnnType) type));
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", AnnTypeNameOf((AnnType) type, elem));
 	return names.data;
 }
 
@@ -41,7 +41,7 @@ explain_scan(Relation index, const AnnScanStats *stats, uint64 searches, Explain
 	const char *types;
 
 	AnnGetParams(index, &params);
-	types = type_names(stats->types != 0 ? stats->types : 1u << params.type);
+	types = type_names(stats->types != 0 ? stats->types : 1u << params.type, params.elem);
 	if (es->format == EXPLAIN_FORMAT_TEXT)
 	{
 		ExplainPropertyText("Vector Index",

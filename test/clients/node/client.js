@@ -65,7 +65,15 @@ check(back.rows[0].d === 5, 'sparsevec: L2 distance');
 const bits = await client.query('SELECT $1::bit(4) <~> $2::bit(4) AS d', ['1010', '0011']);
 check(bits.rows[0].d === 2, 'bit: Hamming distance');
 
-await client.query('DROP TABLE node_items');
+await client.query('CREATE TABLE node_bits (b bit(8))');
+await client.query('INSERT INTO node_bits SELECT i::bit(8) FROM generate_series(0, 255) AS i');
+await client.query('CREATE INDEX node_b ON node_bits USING hnsw (b bit_hamming_ops)');
+const near8 = await client.query('SELECT b, b <~> $1 AS d FROM node_bits ORDER BY b <~> $1 LIMIT 9', ['11110000']);
+const used = await client.query('SELECT index::text FROM milvus.last_search()');
+check(near8.rows[0].b === '11110000' && same(near8.rows.map((r) => r.d), [0, 1, 1, 1, 1, 1, 1, 1, 1]), 'bit: the nine nearest');
+check(used.rows[0].index === 'node_b', 'bit: the search went through the index');
+
+await client.query('DROP TABLE node_items, node_bits');
 await client.end();
 console.log(`1..${checks}`);
 process.exitCode = failed > 0 ? 1 : 0;
