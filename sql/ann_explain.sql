@@ -36,6 +36,12 @@ SELECT vector_lines('SELECT id FROM items ORDER BY v <#> ''[7.1,0]'' LIMIT 3') A
 RESET milvus.ef;
 RESET milvus.nprobe;
 
+-- conditions on further key columns
+CREATE INDEX items_scalar ON items USING ann (v vector_l1_ops, id) WITH (index_type = 'FLAT');
+SELECT vector_lines('SELECT id FROM items WHERE id BETWEEN 100 AND 119 ORDER BY v <+> ''[7.1,0]'' LIMIT 3') AS line OFFSET 3;
+SELECT vector_lines('SELECT id FROM items WHERE id <> 5 ORDER BY v <+> ''[7.1,0]'' LIMIT 3') AS line OFFSET 3;
+DROP INDEX items_scalar;
+
 -- a search for each row of an outer side
 SELECT vector_lines('SELECT q.id, n.id FROM items AS q, LATERAL (SELECT id FROM items ORDER BY v <-> q.v LIMIT 2) AS n
 	WHERE q.id < 6');

@@ -91,25 +91,29 @@ ivfflat_options(Datum reloptions, bool validate)
 	return (bytea *) options;
 }
 
-Datum
-hnsw_handler(PG_FUNCTION_ARGS)
+static IndexAmRoutine *
+make_routine(amoptions_function options)
 {
 	IndexAmRoutine *am = AnnMakeRoutine();
 
 	/* here is where a database shows that it uses this syntax */
 	MilvusDefinePgvectorSettings();
-	am->amoptions = hnsw_options;
-	PG_RETURN_POINTER(am);
+	am->amoptions = options;
+	/* its operator classes are of vectors, and the first column is the only one */
+	am->amcanmulticol = false;
+	return am;
+}
+
+Datum
+hnsw_handler(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(make_routine(hnsw_options));
 }
 
 Datum
 ivfflat_handler(PG_FUNCTION_ARGS)
 {
-	IndexAmRoutine *am = AnnMakeRoutine();
-
-	MilvusDefinePgvectorSettings();
-	am->amoptions = ivfflat_options;
-	PG_RETURN_POINTER(am);
+	PG_RETURN_POINTER(make_routine(ivfflat_options));
 }
 
 /*
