@@ -150,6 +150,7 @@ AnnCodedBegin(AnnCoded *coded, const float *query, const float *origin, bool bou
 	/* twice what summing dim products one after the other can lose */
 	coded->rounding = (float) (dim + 32) * 0x1p-23f;
 	coded->usual = fminf(USUAL_ERRORS / sqrtf((float) dim), 1);
+	coded->excess = coded->codes.codec->excess != NULL ? coded->codes.codec->excess(params) : 0;
 	coded->query = (AnnCodeQuery) {
 		.codes = &coded->codes, .query = query, .query_bits = query_bits, .memory = memory,
 		.norm2 = (float) norm2,
@@ -228,9 +229,15 @@ usual_bound(const AnnCoded *coded, const Sq8Meta *m, float value)
 	float		square;
 
 	if (coded->metric == ANN_IP)
-		return value - error * sqrtf(coded->norm * coded->norm + rounded * rounded) -
+	{
+		/* part of x - x^ lies along x, and so along a near q: as much as makes up for the error */
+		float		along = coded->excess > 0 && m->norm2 > 0
+			? 0.5f * m->error * m->error * coded->norm / sqrtf(m->norm2) : 0;
+
+		return value - along - error * sqrtf(coded->norm * coded->norm + rounded * rounded) -
 			fabsf(value) * 0x1p-19f;
-	square = value + coded->query.norm2;
+	}
+	square = value + coded->query.norm2 - coded->excess * m->error * m->error;
 	square = square > 0 ? square : 0;
 	square -= 2 * error * sqrtf(square + rounded * rounded);
 	if (coded->metric == ANN_COSINE)
