@@ -118,6 +118,11 @@ typedef struct AnnCodec
 	 * by the frame: numbers, none negative, scales finite.)
 	 */
 	bool		(*check_codes) (const AnnCodes *codes);
+	/*
+	 * The share of error^2 by which estimates of the nearest rows are too high, of a codec
+	 * whose norm2 is right on average over farther ones.  NULL: none.
+	 */
+	float		(*excess) (const AnnParams *params);
 } AnnCodec;
 
 /* codec_sq.c */
@@ -175,6 +180,7 @@ typedef struct AnnCoded
 	float		origin_norm;	/* |origin|, rounded up */
 	float		rounding;		/* relative error of sums of dim products */
 	float		usual;			/* of codecs that are not rigorous: z / sqrt(dim), at most 1 */
+	float		excess;
 	bool		boundless;		/* outside the range that bounds are given for */
 } AnnCoded;
 

@@ -151,6 +151,13 @@ decode_row(const PqModel *model, const uint8_t *code, float *out)
 }
 
 /* See codec_pq.h. */
+float
+PqExcess(const AnnParams *params)
+{
+	return AnnTypeStructure(params->type) == ANN_LISTS ? LACKS_IN_LISTS : LACKS;
+}
+
+/* See codec_pq.h. */
 void
 PqMeta(const AnnCodecInput *input, uint32_t row, bool bounded, const float *residual,
 	   const float *decoded, Sq8Meta *meta)
@@ -180,7 +187,7 @@ PqMeta(const AnnCodecInput *input, uint32_t row, bool bounded, const float *resi
 	meta->scale = 1;
 	/* the square of a distance lacks about that much of the square of the error */
 	if (error2 < FLT_MAX)
-		norm2 += error2 * (input->center_of != NULL ? LACKS_IN_LISTS : LACKS);
+		norm2 += error2 * PqExcess(input->params);
 	meta->norm2 = norm2 < FLT_MAX ? (float) norm2 : INFINITY;
 	meta->error = bounded && error < FLT_MAX ? (float) (error * (1 + 0x1p-22)) : INFINITY;
 	meta->sum = 0;
@@ -360,4 +367,5 @@ const AnnCodec AnnCodecPq = {
 	.query_bytes = pq_query_bytes,
 	.prepare = pq_prepare,
 	.dots = pq_dots,
+	.excess = PqExcess,
 };

@@ -142,6 +142,8 @@ extern void PqLoad(const AnnCodecInput *input, const PqModel *model, const uint3
 
 /* ---- codec_pq.c ---- */
 
+/* The share of a squared error that norm2 includes (AnnCodec.excess). */
+extern float PqExcess(const AnnParams *params);
 /* Fill in a row's meta: decoded (dim floats) stands for residual, relative to the row's centre. */
 extern void PqMeta(const AnnCodecInput *input, uint32_t row, bool bounded, const float *residual,
 				   const float *decoded, Sq8Meta *meta);

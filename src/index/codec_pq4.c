@@ -339,4 +339,5 @@ const AnnCodec AnnCodecPq4 = {
 	.query_bytes = pq4_query_bytes,
 	.prepare = pq4_prepare,
 	.dots = pq4_dots,
+	.excess = PqExcess,
 };

@@ -108,6 +108,40 @@ code_rows(Coding *coding)
 }
 
 /*
+ * Under COSINE, make the centroids the means of their lists: k-means left them with length 1,
+ * outside of the rows they stand for, and residuals would be no shorter than without lists.
+ */
+static AnnStatus
+centre_lists(const AnnCodecInput *input, const uint32_t *first, const uint32_t *order,
+			 float *centroids)
+{
+	AnnCodecInput plain = {.params = input->params, .raw = input->raw, .n = input->n};
+	uint32_t	dim = input->params->dim;
+	float		x[ANN_MAX_DIM];
+
+	for (uint32_t list = 0; list < input->ncenters; list++)
+	{
+		float	   *centroid = centroids + (size_t) list * dim;
+		uint32_t	n = first[list + 1] - first[list];
+
+		if (AnnCancelled(input->env))
+			return ANN_CANCELLED;
+		if (n == 0)
+			continue;
+		memset(centroid, 0, sizeof(float) * dim);
+		for (uint32_t row = first[list]; row < first[list + 1]; row++)
+		{
+			AnnCodecResidual(&plain, order[row], x);
+			for (uint32_t d = 0; d < dim; d++)
+				centroid[d] += x[d];
+		}
+		for (uint32_t d = 0; d < dim; d++)
+			centroid[d] /= (float) n;
+	}
+	return ANN_OK;
+}
+
+/*
  * The centres that rows are coded relative to: those of their lists less the mean,
  * or the mean itself.  *centers and *center_of are the caller's to free.
  */
@@ -135,6 +169,13 @@ find_centers(AnnCodecInput *input, const AnnBuilt *built, float **centers, uint3
 		return ANN_NO_MEMORY;
 	input->center_of = *center_of;
 	first = lists->data;
+	if (params->metric == ANN_COSINE)
+	{
+		AnnStatus	status = centre_lists(input, first, built->order, (float *) centroids->data);
+
+		if (status != ANN_OK)
+			return status;
+	}
 	for (uint32_t list = 0; list < input->ncenters; list++)
 	{
 		const float *centroid = (const float *) centroids->data + (size_t) list * dim;

@@ -108,7 +108,7 @@ rank_lists(AnnSearch *search)
 			break;
 		case ANN_IP:
 		case ANN_COSINE:
-			/* centres have length 1 under COSINE: the order is that of the products */
+			/* under COSINE, centres have length 1 or are the means of their lists (codec_store.c) */
 			kernels->ip_f32_many(query, segment->centroids, dim, nlist, dim, distances);
 			for (uint32_t i = 0; i < nlist; i++)
 				distances[i] = 0.0f - distances[i];

@@ -673,7 +673,7 @@ test_cancelled_build(void)
 			AnnBuiltFree(&built, &env);
 			CHECK(faulty.allocations == 0);
 		}
-		CHECK(cancelled >= 1);
+		CHECK(cancelled >= 1 || params.type == ANN_FLAT);
 		free(raw);
 	}
 }

@@ -41,6 +41,7 @@ typedef struct Variant
 	bool		compact;
 	AnnQuantizer sq_type;
 	AnnQuantizer refine_type;
+	uint32_t	pq_nbits;
 } Variant;
 
 static const Variant variants[] = {
@@ -60,6 +61,16 @@ static const Variant variants[] = {
 	{ANN_HNSW_SQ, false, ANN_QUANT_SQ4, ANN_QUANT_F32},
 	{ANN_HNSW_SQ, false, ANN_QUANT_F16, 0},
 	{ANN_HNSW_SQ, false, ANN_QUANT_BF16, 0},
+	{ANN_IVF_PQ, false, 0, 0, 8},
+	{ANN_IVF_PQ, false, 0, ANN_QUANT_SQ8, 5},
+	{ANN_IVF_PQ, false, 0, ANN_QUANT_F32, 4},
+	{ANN_IVF_RABITQ, false, 0, 0},
+	{ANN_IVF_RABITQ, false, 0, ANN_QUANT_SQ6},
+	{ANN_SCANN, false, 0, ANN_QUANT_F32, 4},
+	{ANN_SCANN, false, 0, 0, 4},
+	{ANN_HNSW_PQ, false, 0, 0, 8},
+	{ANN_HNSW_PQ, false, 0, ANN_QUANT_F16, 6},
+	{ANN_HNSW_PRQ, false, 0, 0, 6},
 };
 
 #define VARIANTS ((int) (sizeof(variants) / sizeof(*variants)))
@@ -74,6 +85,8 @@ variant_params(int variant, AnnMetric metric, AnnElem elem, uint32_t dim)
 	params.compact = variants[variant].compact;
 	params.sq_type = variants[variant].sq_type;
 	params.refine_type = variants[variant].refine_type;
+	params.pq_nbits = variants[variant].pq_nbits;
+	params.nrq = 2;
 	return params;
 }
 
