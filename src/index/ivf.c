@@ -8,6 +8,8 @@
  */
 #include "index/ivf.h"
 
+#include <math.h>
+
 /*
  * Rows a list at least, on average: fewer rows do not place a centre.  nlist is
  * capped at n / ROWS_PER_LIST.
@@ -150,6 +152,18 @@ sort_lists(AnnScratch *scratch, uint32_t nlist, uint32_t upto, uint32_t *sorted)
 }
 
 /*
+ * Lists looked at first.  With a mask the k-th neighbour lies farther away, where
+ * more lists meet: about as the root of the share that the mask lets through.
+ */
+static uint64_t
+masked_probes(const AnnSearch *search)
+{
+	if (search->params.max_probes > 0)
+		return search->params.nprobe;
+	return (uint64_t) (search->params.nprobe / sqrt(search->allowed));
+}
+
+/*
  * Hand the next lists to the ranking: nprobe at first, then as many again as
  * were probed so far, until all are.
  */
@@ -170,17 +184,17 @@ AnnIvfGive(AnnSearch *search)
 	if (status != ANN_OK)
 		return status;
 	upto = (uint32_t) AnnMin((uint64_t) last,
-							 AnnMax((uint64_t) search->params.nprobe,
-									2 * (uint64_t) search->next_list));
+							 AnnMax(masked_probes(search), 2 * (uint64_t) search->next_list));
 	sort_lists(scratch, segment->nlist, upto, &search->sorted_lists);
 	for (; search->next_list < upto && status == ANN_OK; search->next_list++)
 	{
 		uint32_t	list = (uint32_t) scratch->lists[search->next_list];
 		uint32_t	first = segment->lists[list];
 		uint32_t	n = segment->lists[list + 1] - first;
+		uint64_t	excluded = scan->stats.excluded;
 
 		status = AnnGiveRange(search, list, first, n, search->params.excluded);
-		search->given += n;
+		search->given += n - (uint32_t) (scan->stats.excluded - excluded);
 		scan->stats.hops++;
 	}
 	if (search->next_list == last)

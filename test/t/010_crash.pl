@@ -56,7 +56,7 @@ sub prepare
 	my ($table) = @_;
 	load_clustered($node, table => $table, rows => 500, dim => 16);
 	$node->safe_psql('postgres',
-		"CREATE INDEX ${table}_embedding ON $table USING ann (embedding vector_l2_ops)");
+		"CREATE INDEX ${table}_embedding ON $table USING ann (embedding vector_l2_ops, id)");
 	insert_clustered($node, table => $table, first => 501, rows => 300, dim => 16);
 	$node->safe_psql('postgres', "DELETE FROM $table WHERE id % 8 = 3; CHECKPOINT");
 	return index_stat($node, "${table}_embedding", 'bytes');
@@ -152,7 +152,7 @@ foreach my $step ([ 'insert-large-taken', 1 ], [ 'insert-large-filled', 1 ])
 	my ($point, $leaves) = @$step;
 	load_clustered($node, rows => 20, dim => 3000);
 	$node->safe_psql('postgres',
-		'CREATE INDEX items_embedding ON items USING ann (embedding vector_l2_ops)');
+		'CREATE INDEX items_embedding ON items USING ann (embedding vector_l2_ops, id)');
 	insert_clustered($node, first => 21, rows => 20, dim => 3000);
 	my $bytes = index_stat($node, 'items_embedding', 'bytes');
 	crash_at($node, $point, 'INSERT INTO items SELECT 41, 0, row_vector(41, 3000)::vector');

@@ -22,7 +22,7 @@ foreach my $table (['flat_items', 'FLAT'], ['hnsw_items', 'HNSW'], ['ivf_items',
 {
 	load_clustered($primary, table => $table->[0], rows => 1000, dim => 16);
 	$primary->safe_psql('postgres',
-		"CREATE INDEX $table->[0]_embedding ON $table->[0] USING ann (embedding vector_l2_ops)
+		"CREATE INDEX $table->[0]_embedding ON $table->[0] USING ann (embedding vector_l2_ops, id)
 			WITH (index_type = '$table->[1]', nlist = 16)");
 }
 
@@ -39,6 +39,8 @@ sub answers_well
 	my ($node, $what) = @_;
 	is(same_as_exact($node, table => 'flat_items', operator => '<->'),
 		'', "$what: FLAT answers as exact search");
+	is(same_as_exact($node, table => 'flat_items', operator => '<->', where => 't.id BETWEEN 100 AND 700'),
+		'', "$what: FLAT answers as exact search with a condition on a column of the index");
 	cmp_ok(recall($node, table => 'hnsw_items', operator => '<->'),
 		'>=', 0.97, "$what: recall of HNSW");
 	cmp_ok(recall($node, table => 'ivf_items', operator => '<->'),

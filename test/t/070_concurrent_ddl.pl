@@ -65,7 +65,7 @@ sub sound
 
 under_load(sub {
 	$node->safe_psql('postgres',
-		"CREATE INDEX CONCURRENTLY items_embedding ON items USING ann (embedding vector_l2_ops) WITH (index_type = 'FLAT', segment_rows = 1000)");
+		"CREATE INDEX CONCURRENTLY items_embedding ON items USING ann (embedding vector_l2_ops, id) WITH (index_type = 'FLAT', segment_rows = 1000)");
 });
 sound('created');
 under_load(sub { $node->safe_psql('postgres', 'REINDEX INDEX CONCURRENTLY items_embedding') for 1 .. 3; });

@@ -22,7 +22,7 @@ foreach my $table (sort keys %types)
 {
 	load_clustered($node, table => $table, rows => 1000, dim => 16);
 	$node->safe_psql('postgres',
-		"CREATE INDEX ${table}_embedding ON $table USING ann (embedding vector_l2_ops)
+		"CREATE INDEX ${table}_embedding ON $table USING ann (embedding vector_l2_ops, id)
 			WITH (index_type = '$types{$table}', m = 8, ef_construction = 40, nlist = 8)");
 }
 

@@ -292,7 +292,7 @@ test_walk_goes_on_in_order(void)
 static void
 test_recall_with_excluded_rows(void)
 {
-	static const double shares[] = {0.05, 0.5, 0.9, 0.99};
+	static const double shares[] = {0.05, 0.5, 0.8, 0.9, 0.99};
 	AnnParams	params = kind_params(0, ANN_HNSW, 24);
 	uint32_t	n = 30000;
 	void	   *raw = clustered_rows(&params, n, 30, 1);
@@ -302,7 +302,7 @@ test_recall_with_excluded_rows(void)
 	Store		store;
 
 	REQUIRE(store_make(&store, &params, raw, n, 2) == ANN_OK);
-	for (int s = 0; s < 4; s++)
+	for (int s = 0; s < 5; s++)
 	{
 		uint64_t   *map = random_map(n, shares[s], &r);
 		AnnSearchParams search_params = {.ef = 64, .excluded = map};
@@ -331,6 +331,57 @@ test_recall_with_excluded_rows(void)
 		}
 		CHECK(right >= 0.95 * 500);
 		free(map);
+	}
+	store_free(&store);
+	AnnScratchFree(scratch);
+	free(raw);
+	free(queries);
+}
+
+/* Rows that match are found where all of them lie far from the query, too. */
+static void
+test_recall_where_matches_lie_elsewhere(void)
+{
+	static const double nearer[] = {0.1, 0.5, 0.9};
+	AnnParams	params = kind_params(0, ANN_HNSW, 24);
+	uint32_t	n = 30000;
+	void	   *raw = clustered_rows(&params, n, 30, 1);
+	void	   *queries = clustered_rows(&params, 20, 30, 2);
+	AnnScratch *scratch = AnnScratchCreate(&AnnMallocEnv);
+	Store		store;
+
+	REQUIRE(store_make(&store, &params, raw, n, 2) == ANN_OK);
+	for (int s = 0; s < 3; s++)
+	{
+		int			right = 0;
+
+		for (int q = 0; q < 20; q++)
+		{
+			const void *query = AnnRow(&params, queries, q);
+			AnnHit	   *truth = brute_force(&params, store.segment.raw, n, query);
+			uint64_t   *map = calloc(n / 64 + 1, sizeof(uint64_t));
+			uint32_t	first = (uint32_t) (nearer[s] * n);
+			AnnSearchParams search_params = {.ef = 100, .excluded = map};
+			AnnSearch  *search;
+			AnnHit		hits[10];
+			int			found;
+
+			for (uint32_t i = 0; i < first; i++)
+				AnnMapSet(map, truth[i].row);
+			search = AnnSearchBegin(&store.segment, query, &search_params, scratch, &AnnMallocEnv);
+			found = take(search, hits, 10);
+			CHECK(found == 10);
+			for (int h = 0; h < found; h++)
+			{
+				CHECK(!AnnMapGet(map, hits[h].row));
+				for (uint32_t i = first; i < first + 10; i++)
+					right += hits[h].row == truth[i].row;
+			}
+			AnnSearchEnd(search);
+			free(truth);
+			free(map);
+		}
+		CHECK(right >= 0.8 * 200);
 	}
 	store_free(&store);
 	AnnScratchFree(scratch);
@@ -673,6 +724,7 @@ main(void)
 	RUN(test_streams_are_complete);
 	RUN(test_walk_goes_on_in_order);
 	RUN(test_recall_with_excluded_rows);
+	RUN(test_recall_where_matches_lie_elsewhere);
 	RUN(test_scratch_survives_an_open_search);
 	RUN(test_few_rows_and_odd_dimensions);
 	RUN(test_largest_dimension);

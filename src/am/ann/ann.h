@@ -490,6 +490,7 @@ typedef struct AnnViewSegment
 	AnnSegmentHandle *handle;
 	uint64	   *marks;			/* NULL: none set */
 	uint64		nmarks;
+	struct AnnMaskCache *masks; /* of conditions, kept between scans (annfilterseg.c); or NULL */
 } AnnViewSegment;
 
 typedef struct AnnView

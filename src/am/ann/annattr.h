@@ -228,8 +228,9 @@ typedef struct AnnSegmentFilter
 	const uint64 *excluded;		/* MASK: rows that do not match, or are marked */
 	const uint32 *rows;			/* ROWS: ascending */
 	uint32		nrows;
+	struct AnnKeptMask *kept;	/* whose mask it is, to be given back; or NULL: its own */
 	/* private */
-	const AnnViewSegment *segment;
+	AnnViewSegment *segment;
 	int			nconditions;
 	AnnCondition *conditions;
 } AnnSegmentFilter;
@@ -239,7 +240,10 @@ typedef struct AnnSegmentFilter
  * current memory context.  NULL: the mapping could not be read.
  */
 extern AnnSegmentFilter *AnnFilterSegment(AnnFilter *filter, Relation index,
-										  const AnnViewSegment *segment, uint32 ef, uint32 nprobe);
+										  AnnViewSegment *segment, uint32 ef, uint32 nprobe);
+/* Masks are kept with the view for the next scan with the same conditions. */
+extern void AnnReleaseMask(struct AnnKeptMask *kept);
+extern void AnnFreeMasks(AnnViewSegment *segment);
 /* Turn AFTER into MASK: false when the mapping could not be read. */
 extern bool AnnSegmentFilterMask(AnnSegmentFilter *filter);
 /* Whether a row matches; reads the mapping, so to be called under guard. */

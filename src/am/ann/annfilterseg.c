@@ -877,8 +877,168 @@ list_rows(AnnSegmentFilter *filter, int driver)
 	return true;
 }
 
+/* ---- masks kept ---- */
+
+/*
+ * A filter is often that of the search before.  Its mask depends on the segment
+ * and its marks only, so it is kept with the view, which stays while a scan uses
+ * it.
+ */
+#define KEPT_MASKS 8
+/* Conditions described by more bytes than this are not kept. */
+#define MAX_MASK_KEY 4096
+
+typedef struct AnnKeptMask
+{
+	Size		key_bytes;
+	uint32	   *key;
+	uint64	   *mask;			/* NULL: a free place */
+	uint64		count;
+	uint64		used;			/* when, by the cache's clock */
+	int			users;			/* scans */
+} AnnKeptMask;
+
+typedef struct AnnMaskCache
+{
+	uint64		clock;
+	AnnKeptMask masks[KEPT_MASKS];
+} AnnMaskCache;
+
+void
+AnnReleaseMask(struct AnnKeptMask *kept)
+{
+	Assert(kept->users > 0);
+	kept->users--;
+}
+
+static void
+free_mask(AnnKeptMask *kept)
+{
+	Assert(kept->users == 0);
+	if (kept->mask == NULL)
+		return;
+	pfree(kept->mask);
+	pfree(kept->key);
+	memset(kept, 0, sizeof(*kept));
+}
+
+void
+AnnFreeMasks(AnnViewSegment *segment)
+{
+	if (segment->masks == NULL)
+		return;
+	for (int i = 0; i < KEPT_MASKS; i++)
+		free_mask(&segment->masks->masks[i]);
+	pfree(segment->masks);
+	segment->masks = NULL;
+}
+
+/* The conditions as numbers: equal ones have equal masks.  Returns their bytes. */
+static Size
+mask_key(const AnnSegmentFilter *filter, uint32 *key)
+{
+	Size		n = 0;
+
+	for (int c = 0; c < filter->nconditions; c++)
+	{
+		const AnnCondition *condition = &filter->conditions[c];
+		Size		bytes = sizeof(CodeRange) * condition->nranges + sizeof(uint32) * condition->ncodes;
+
+		if (sizeof(uint32) * (n + 6) + bytes > MAX_MASK_KEY)
+			return 0;
+		key[n++] = condition->i;
+		key[n++] = condition->array;
+		key[n++] = condition->strategy;
+		key[n++] = condition->has_null;
+		key[n++] = condition->nranges;
+		key[n++] = condition->ncodes;
+		if (condition->nranges > 0)
+			memcpy(key + n, condition->ranges, sizeof(CodeRange) * condition->nranges);
+		n += sizeof(CodeRange) / sizeof(uint32) * condition->nranges;
+		if (condition->ncodes > 0)
+			memcpy(key + n, condition->codes, sizeof(uint32) * condition->ncodes);
+		n += condition->ncodes;
+	}
+	return n * sizeof(uint32);
+}
+
+static void
+use_mask(AnnSegmentFilter *filter, AnnKeptMask *kept)
+{
+	kept->users++;
+	kept->used = ++filter->segment->masks->clock;
+	filter->kept = kept;
+	filter->way = ANN_FILTER_MASK;
+	filter->excluded = kept->mask;
+	filter->matches = kept->count;
+	filter->share = (double) kept->count / Max(filter->segment->handle->entry.rows, 1);
+}
+
+/* Take a kept mask; false when there is none. */
+static bool
+find_mask(AnnSegmentFilter *filter)
+{
+	AnnMaskCache *cache = filter->segment->masks;
+	uint32		key[MAX_MASK_KEY / sizeof(uint32)];
+	Size		bytes;
+
+	if (cache == NULL)
+		return false;
+	bytes = mask_key(filter, key);
+	for (int i = 0; i < KEPT_MASKS && bytes > 0; i++)
+		if (cache->masks[i].mask != NULL && cache->masks[i].key_bytes == bytes &&
+			memcmp(cache->masks[i].key, key, bytes) == 0)
+		{
+			use_mask(filter, &cache->masks[i]);
+			return true;
+		}
+	return false;
+}
+
+/*
+ * Make the mask, and keep it in the place of the one used longest ago.  False: the
+ * mapping could not be read.
+ */
+static bool
+make_mask(AnnSegmentFilter *filter)
+{
+	MemoryContext owner = GetMemoryChunkContext(filter->segment->handle);
+	uint32		key[MAX_MASK_KEY / sizeof(uint32)];
+	Size		bytes = mask_key(filter, key);
+	Size		mask_bytes = sizeof(uint64) * Max(SEGMENT_MARK_WORDS((uint64) filter->segment->handle->entry.rows), 1);
+	AnnKeptMask *place = NULL;
+	AnnKeptMask made = {0};
+
+	if (!AnnSegmentFilterMask(filter))
+		return false;
+	if (filter->way != ANN_FILTER_MASK || bytes == 0)
+		return true;
+	if (filter->segment->masks == NULL)
+		filter->segment->masks = MemoryContextAllocZero(owner, sizeof(AnnMaskCache));
+	for (int i = 0; i < KEPT_MASKS; i++)
+	{
+		AnnKeptMask *kept = &filter->segment->masks->masks[i];
+
+		if (kept->users == 0 && (place == NULL || kept->used < place->used))
+			place = kept;
+	}
+	if (place == NULL)
+		return true;
+	made.key_bytes = bytes;
+	made.key = MemoryContextAlloc(owner, bytes);
+	memcpy(made.key, key, bytes);
+	made.mask = MemoryContextAllocHuge(owner, mask_bytes);
+	memcpy(made.mask, filter->excluded, mask_bytes);
+	made.count = filter->matches;
+	free_mask(place);
+	*place = made;
+	pfree((void *) filter->excluded);
+	use_mask(filter, place);
+	return true;
+}
+
 AnnSegmentFilter *
-AnnFilterSegment(AnnFilter *filter, Relation index, const AnnViewSegment *segment, uint32 ef, uint32 nprobe)
+AnnFilterSegment(AnnFilter *filter, Relation index, AnnViewSegment *segment, uint32 ef, uint32 nprobe)
 {
 	AnnSegmentFilter *result = palloc0(sizeof(AnnSegmentFilter));
 	const AnnSegmentHandle *handle = segment->handle;
@@ -924,7 +1084,7 @@ AnnFilterSegment(AnnFilter *filter, Relation index, const AnnViewSegment *segmen
 		result->way = ANN_FILTER_AFTER;
 		return result;
 	}
-	return AnnSegmentFilterMask(result) ? result : NULL;
+	return find_mask(result) || make_mask(result) ? result : NULL;
 }
 
 const char *

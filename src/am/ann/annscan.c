@@ -65,6 +65,7 @@ typedef struct Source
 	uint64	   *excluded;		/* rows not to compare when it is not mapped */
 	bool		filtered;		/* the conditions were applied to it */
 	AnnSegmentFilter *filter;	/* of a mapped segment; NULL: no conditions */
+	struct AnnKeptMask *kept;	/* the filter's mask, which the view owns */
 	uint64		tested;			/* way AFTER: hits that were tested, and passed */
 	uint64		passed;
 	AnnSearchStats past;		/* of searches before the last one */
@@ -278,6 +279,9 @@ release_sources(void *arg)
 		if (source->exact != NULL)
 			AnnScanEnd(source->exact);
 		give_scratch(source->scratch);
+		if (source->kept != NULL)
+			AnnReleaseMask(source->kept);
+		source->kept = NULL;
 		source->search = NULL;
 		source->exact = NULL;
 		source->scratch = NULL;
@@ -871,6 +875,7 @@ begin_filter(Source *source)
 	source->filter = AnnFilterSegment(state->filter, state->index, source->segment, effort.ef, effort.nprobe);
 	if (source->filter == NULL)
 		return false;
+	source->kept = source->filter->kept;
 	state->stats.ways |= 1u << source->filter->way;
 	state->stats.matches += source->filter->matches;
 	return true;

@@ -11,7 +11,7 @@
  */
 #include "postgres.h"
 
-#include "am/ann/ann.h"
+#include "am/ann/annattr.h"
 #include "guc.h"
 #include "index/sq8.h"
 #include "miscadmin.h"
@@ -90,6 +90,7 @@ unref_view(AnnView *view)
 		AnnSegmentClose(view->segments[i].handle);
 		if (view->segments[i].marks != NULL)
 			pfree(view->segments[i].marks);
+		AnnFreeMasks(&view->segments[i]);
 	}
 	pfree(view->segments);
 	pfree(view);
