@@ -65,8 +65,9 @@ as_server()
 	fi
 }
 
-# system_release: sets PG_MAJOR (the PostgreSQL of this Debian release) and
-# PACKAGES (what building, running and testing takes).
+# system_release: sets PG_MAJOR (the PostgreSQL of this Debian release), PACKAGES (what
+# building, running and most tests take), TEST_PACKAGES (what fuzz targets and
+# sqlsmith take) and FUZZ_CC (a compiler with libFuzzer).
 system_release()
 {
 	local id=unknown version=
@@ -75,11 +76,13 @@ system_release()
 		version=$(. /etc/os-release && echo "${VERSION_ID:-}")
 	fi
 	case $id:$version in
-	debian:12) PG_MAJOR=15 ;;
-	debian:13) PG_MAJOR=17 ;;
+	debian:12) PG_MAJOR=15 CLANG=14 ;;
+	debian:13) PG_MAJOR=17 CLANG=19 ;;
 	*) die "these scripts know Debian 12 and 13, not $id $version; see README.md for building by hand" ;;
 	esac
 	PACKAGES="postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR gcc libc6-dev make perl libipc-run-perl libopenblas0-pthread"
+	TEST_PACKAGES="clang-$CLANG libclang-rt-$CLANG-dev sqlsmith"
+	FUZZ_CC=clang-$CLANG
 }
 
 # missing_packages NAME...: those of them that are not installed.

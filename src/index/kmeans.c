@@ -123,9 +123,11 @@ assign_chunk(void *ctx, int worker, uint32_t first, uint32_t end)
 	for (uint32_t at = first; at < end; at += TILE_ROWS)
 	{
 		uint32_t	n = AnnMin(TILE_ROWS, end - at);
-		const float *rows = a->rows + (size_t) at * dim;
+		const float *rows;
 
-		if (a->raw != NULL)
+		if (a->raw == NULL)
+			rows = a->rows + (size_t) at * dim;
+		else
 		{
 			float	   *converted = a->converted + (size_t) worker * TILE_ROWS * dim;
 

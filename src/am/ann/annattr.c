@@ -496,7 +496,7 @@ header_fits(const AnnAttrHeader *header, uint64 bytes, uint32 rows)
 		: header->values_bytes != sizeof(Datum) * (uint64) header->ndistinct)
 		return false;
 	if (!header->array)
-		return header->ncodes == rows;
+		return header->ncodes == rows && header->starts == 0 && header->flags == 0;
 	return array_fits(header->starts, (uint64) rows + 1, sizeof(uint64), bytes) &&
 		array_fits(header->flags, rows, 1, bytes);
 }
