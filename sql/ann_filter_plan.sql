@@ -66,11 +66,17 @@ INSERT INTO items SELECT 5000 + i, i % 10, i % 1000, i, true, (SELECT array_agg(
 SELECT condition, s.* FROM (VALUES ('rare = 7'), ('price >= 20')) AS c(condition), LATERAL search(condition, :'query') AS s;
 -- an estimate that is wrong: nine rows of ten match, but none of those near the query
 ALTER TABLE items RENAME TO others;
+SET enable_indexscan = off;
+SET enable_seqscan = on;
+SET enable_sort = on;
 CREATE TABLE items AS SELECT id, (rank() OVER (ORDER BY v <-> :'query'))::int AS price, v FROM others WHERE id <= 5000;
+RESET enable_indexscan;
+SET enable_seqscan = off;
+SET enable_sort = off;
 CREATE INDEX near_v ON items USING ann (v, price) WITH (index_type = 'HNSW', m = 8, ef_construction = 60);
 ANALYZE items;
 SELECT s.* FROM search('price > 500', :'query') AS s;
-SELECT price FROM items WHERE price > 500 ORDER BY v <-> :'query' LIMIT 5;
+SELECT count(*) >= 9 AS found FROM (SELECT price FROM items WHERE price > 500 ORDER BY v <-> :'query' LIMIT 10) AS s WHERE price <= 510;
 -- a tenth matches, and lies far away
 SELECT s.* FROM search('price > 4500', :'query') AS s;
 SELECT price FROM items WHERE price > 4500 ORDER BY v <-> :'query' LIMIT 5;

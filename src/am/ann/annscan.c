@@ -34,6 +34,8 @@
  */
 #define AFTER_TRIAL 64
 #define AFTER_WRONG 0.5
+/* So much further the search after that looks. */
+#define ELSEWHERE_FACTOR 4
 /* Growing rows tested to learn how many match, and the share from which all are tested late. */
 #define GROWING_SAMPLE 64
 #define GROWING_LAZY_SHARE 0.25
@@ -66,6 +68,7 @@ typedef struct Source
 	bool		filtered;		/* the conditions were applied to it */
 	AnnSegmentFilter *filter;	/* of a mapped segment; NULL: no conditions */
 	struct AnnKeptMask *kept;	/* the filter's mask, which the view owns */
+	bool		elsewhere;		/* what matches does not lie where the query is */
 	uint64		tested;			/* way AFTER: hits that were tested, and passed */
 	uint64		passed;
 	AnnSearchStats past;		/* of searches before the last one */
@@ -520,6 +523,11 @@ guarded_begin(void *arg)
 	}
 	else if (source->filter != NULL && source->filter->way == ANN_FILTER_MASK)
 		params.excluded = source->filter->excluded;
+	if (source->elsewhere)
+	{
+		params.ef = Min(params.ef * ELSEWHERE_FACTOR, ANN_MAX_EF_CONSTRUCTION);
+		params.nprobe = Min(params.nprobe * ELSEWHERE_FACTOR, ANN_MAX_NLIST);
+	}
 	source->search = AnnSearchBegin(&source->segment->handle->ann, state->query, &params,
 									source->scratch, &state->env);
 	if (source->search == NULL)
@@ -848,6 +856,7 @@ mask_instead(Source *source)
 	add_search_stats(&source->past, AnnSearchGetStats(source->search));
 	AnnSearchEnd(source->search);
 	source->search = NULL;
+	source->elsewhere = true;
 	if (!AnnSegmentFilterMask(source->filter))
 		return false;
 	source->scan->stats.ways |= 1u << source->filter->way;
