@@ -187,7 +187,7 @@ PqMeta(const AnnCodecInput *input, uint32_t row, bool bounded, const float *resi
 	meta->scale = 1;
 	/* the square of a distance lacks about that much of the square of the error */
 	if (error2 < FLT_MAX)
-		norm2 += error2 * PqExcess(input->params);
+		norm2 += error2 * (input->center_of != NULL ? LACKS_IN_LISTS : LACKS);
 	meta->norm2 = norm2 < FLT_MAX ? (float) norm2 : INFINITY;
 	meta->error = bounded && error < FLT_MAX ? (float) (error * (1 + 0x1p-22)) : INFINITY;
 	meta->sum = 0;
