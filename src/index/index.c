@@ -308,7 +308,8 @@ codes_valid(const AnnParams *params)
 			return true;
 		case ANN_QUANT_PQ:
 		case ANN_QUANT_PQ4:
-			return params->type != ANN_HNSW_SQ && (params->pq_m == 0 || params->dim % params->pq_m == 0) &&
+			return params->type != ANN_HNSW_SQ &&
+				(params->pq_m == 0 || params->dim % params->pq_m == 0) &&
 				params->pq_nbits >= ANN_MIN_PQ_NBITS && params->pq_nbits <= ANN_MAX_PQ_NBITS &&
 				(params->type != ANN_HNSW_PRQ ||
 				 (params->nrq >= ANN_MIN_NRQ && params->nrq <= ANN_MAX_NRQ)) &&
