@@ -54,9 +54,9 @@ extern IndexTuple AnnFormAttrs(const AnnAttrs *attrs, Relation index, Datum *val
 
 /* ---- durable form (annattr.c) ---- */
 
-#define ANN_ATTRS_MAGIC 0x4d4c5641
+#define ANN_ATTRS_MAGIC 0x4d4c564b	/* "MLVK" */
 #define ANN_ATTRS_VERSION 1
-#define ANN_ATTR_INDEX_MAGIC 0x4d4c5649
+#define ANN_ATTR_INDEX_MAGIC 0x4d4c5649	/* "MLVI" */
 
 /*
  * ANN_SEC_ATTRS: this header, then a header for each column, then their arrays.
