@@ -891,8 +891,8 @@ list_rows(AnnSegmentFilter *filter, int driver)
 typedef struct AnnKeptMask
 {
 	Size		key_bytes;
-	uint32	   *key;
 	uint64	   *mask;			/* NULL: a free place */
+	uint32	   *key;			/* behind the mask, in the same memory */
 	uint64		count;
 	uint64		used;			/* when, by the cache's clock */
 	int			users;			/* scans */
@@ -918,7 +918,6 @@ free_mask(AnnKeptMask *kept)
 	if (kept->mask == NULL)
 		return;
 	pfree(kept->mask);
-	pfree(kept->key);
 	memset(kept, 0, sizeof(*kept));
 }
 
@@ -1025,10 +1024,11 @@ make_mask(AnnSegmentFilter *filter)
 	if (place == NULL)
 		return true;
 	made.key_bytes = bytes;
-	made.key = MemoryContextAlloc(owner, bytes);
-	memcpy(made.key, key, bytes);
-	made.mask = MemoryContextAllocHuge(owner, mask_bytes);
+	/* one piece of memory: an error leaves nothing behind in the view's context */
+	made.mask = MemoryContextAllocHuge(owner, mask_bytes + bytes);
 	memcpy(made.mask, filter->excluded, mask_bytes);
+	made.key = (uint32 *) ((char *) made.mask + mask_bytes);
+	memcpy(made.key, key, bytes);
 	made.count = filter->matches;
 	free_mask(place);
 	*place = made;
