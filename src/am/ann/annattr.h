@@ -146,6 +146,12 @@ extern const AnnAttrHeader *AnnAttrsCheckHeaders(const void *data, uint64 availa
 												 uint32 rows, int *ncolumns);
 /* Check everything else: places, codes and starts in range.  data: all of the section. */
 extern bool AnnAttrsCheck(const void *data, uint64 bytes, uint32 rows);
+/*
+ * The same for n rows read by themselves: n + 1 starts, and then the codes from
+ * those of starts[0] on (of a scalar column n codes, starts is not looked at).
+ */
+extern bool AnnAttrStartsGood(const AnnAttrHeader *header, const uint64 *starts, uint32 n);
+extern bool AnnAttrCodesGood(const AnnAttrHeader *header, const char *codes, const uint64 *starts, uint32 n);
 /* Bytes of the postings of a checked section, and the postings, into memory of that size. */
 extern uint64 AnnAttrIndexBytes(const void *data);
 extern void AnnAttrIndexBuild(const void *data, void *index);
