@@ -97,5 +97,24 @@ INSERT INTO parts SELECT i, i % 3, ARRAY[i, 0]::vector FROM generate_series(0, 1
 SELECT plan('SELECT id FROM parts WHERE category IN (1, 5) ORDER BY v <-> ''[100,0]'' LIMIT 4');
 SELECT id FROM parts WHERE category IN (1, 5) ORDER BY v <-> '[100,0]' LIMIT 4;
 
+-- before a policy's conditions only what cannot leak: = of integers, but not @> of arrays,
+-- which is what the index would be asked for in its place
+CREATE TABLE secret (id int, owner text, tags int[], kind int, v vector(2));
+INSERT INTO secret SELECT i, CASE WHEN i % 2 = 0 THEN 'regress_ann_owner' ELSE 'other' END, ARRAY[i % 10, i % 7], i % 5, ARRAY[i, 0]::vector
+	FROM generate_series(1, 500) AS i;
+CREATE INDEX secret_v ON secret USING ann (v, tags, kind);
+CREATE ROLE regress_ann_owner;
+GRANT SELECT ON secret TO regress_ann_owner;
+CREATE POLICY own ON secret USING (owner = current_user);
+SELECT plan('SELECT id FROM secret WHERE 6 = ANY (tags) AND kind IN (1, 2) ORDER BY v <-> ''[9,0]'' LIMIT 4');
+ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_ann_owner;
+SELECT plan('SELECT id FROM secret WHERE 6 = ANY (tags) AND kind IN (1, 2) ORDER BY v <-> ''[9,0]'' LIMIT 4');
+SELECT id FROM secret WHERE 6 = ANY (tags) AND kind IN (1, 2) ORDER BY v <-> '[9,0]' LIMIT 4;
+RESET ROLE;
+SELECT id FROM secret WHERE 6 = ANY (tags) AND kind IN (1, 2) AND id % 2 = 0 ORDER BY v <-> '[9,0]', id LIMIT 4;
+DROP TABLE secret;
+DROP ROLE regress_ann_owner;
+
 DROP TABLE items, others, parts;
 DROP FUNCTION plan, estimate, search;

@@ -18,8 +18,14 @@ CREATE EXTENSION vector SCHEMA pgvector;
 SET search_path = pgvector, public;
 RESET client_min_messages;
 SELECT milvus.enable_pgvector();
--- a second time there is nothing to make
+-- a second time there is nothing to make, also for what only has the name of a type
+CREATE TYPE bfloat16vec AS (x float8);
+CREATE FUNCTION distance(bfloat16vec, bfloat16vec) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT abs($1.x - $2.x)';
+CREATE OPERATOR <-> (FUNCTION = distance, LEFTARG = bfloat16vec, RIGHTARG = bfloat16vec);
 SELECT milvus.enable_pgvector();
+DROP OPERATOR <-> (bfloat16vec, bfloat16vec);
+DROP FUNCTION distance(bfloat16vec, bfloat16vec);
+DROP TYPE bfloat16vec;
 SELECT c.opcnamespace::regnamespace, c.opcname, c.opcintype::regtype, c.opcdefault, o.amopopr::regoperator, p.amproc, amvalidate(c.oid)
 	FROM pg_opclass AS c JOIN pg_am AS a ON a.oid = c.opcmethod
 	JOIN pg_amop AS o ON o.amopfamily = c.opcfamily JOIN pg_amproc AS p ON p.amprocfamily = c.opcfamily

@@ -152,6 +152,18 @@ SELECT id FROM parts ORDER BY v <#> '[1,0]' LIMIT 3;
 SELECT milvus.check_index('parts_2_v_idx');
 SELECT milvus.check_index('parts_v_idx');
 
+-- what has the name of a type or an operator but is not an extension's gets no class
+CREATE SCHEMA lookalike;
+CREATE TYPE lookalike.bfloat16vec AS (x float8);
+CREATE FUNCTION lookalike.distance(lookalike.bfloat16vec, lookalike.bfloat16vec) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT abs($1.x - $2.x)';
+CREATE OPERATOR lookalike.<-> (FUNCTION = lookalike.distance, LEFTARG = lookalike.bfloat16vec, RIGHTARG = lookalike.bfloat16vec);
+CREATE FUNCTION lookalike.distance(bit, bit) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT 0::float8';
+CREATE OPERATOR lookalike.<~> (FUNCTION = lookalike.distance, LEFTARG = bit, RIGHTARG = bit);
+SELECT method, milvus.create_operator_classes(method, 'lookalike') FROM unnest('{ann,hnsw,ivfflat}'::name[]) AS method;
+SET client_min_messages = warning;
+DROP SCHEMA lookalike CASCADE;
+RESET client_min_messages;
+
 -- they go when no index needs them; the settings stay with this session
 SELECT milvus.disable_pgvector_syntax();
 DROP TABLE items, parts, strings;

@@ -15,11 +15,15 @@ COMMENT ON FUNCTION milvus.ivfflat_handler(internal) IS
 
 -- The operator classes of an access method of ours for the vector types and
 -- operators of a schema, ours or pgvector's.  Types and operators that are not there
--- are left out, operators that have a class already too.
+-- are left out, operators that have a class already too, and whatever has the name
+-- but is not the extension's own: support functions take a value for what that name says.
 CREATE FUNCTION milvus.create_operator_classes(method name, schema regnamespace) RETURNS SETOF text
 	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	method_oid oid := (SELECT oid FROM pg_am WHERE amname = method);
+	-- ann is made for pgvector's types, pgvector's methods for ours
+	extension_oid oid := (SELECT oid FROM pg_extension
+		WHERE extname = CASE WHEN method = 'ann' THEN 'vector' ELSE 'milvus' END);
 	class record;
 	type_oid regtype;
 	operator_oid regoperator;
@@ -46,11 +50,16 @@ BEGIN
 			(2, 'bits', 'jaccard', '<%>')) AS o(number, kind, metric, operator) USING (kind)
 		ORDER BY t.number, o.number
 	LOOP
-		type_oid := COALESCE(to_regtype(format('%s.%I', schema, class.type)),
-			to_regtype(format('pg_catalog.%I', class.type)));
-		CONTINUE WHEN type_oid IS NULL;
+		type_oid := CASE WHEN class.type = 'bit' THEN 'bit'::regtype
+			ELSE to_regtype(format('%s.%I', schema, class.type)) END;
+		CONTINUE WHEN type_oid IS NULL OR class.type <> 'bit' AND NOT EXISTS (SELECT FROM pg_depend
+			WHERE classid = 'pg_type'::regclass AND objid = type_oid AND deptype = 'e'
+				AND refclassid = 'pg_extension'::regclass AND refobjid = extension_oid);
 		operator_oid := to_regoperator(format('%1$s.%2$s(%3$s,%3$s)', schema, class.operator, type_oid));
 		CONTINUE WHEN operator_oid IS NULL
+			OR NOT EXISTS (SELECT FROM pg_depend
+				WHERE classid = 'pg_operator'::regclass AND objid = operator_oid AND deptype = 'e'
+					AND refclassid = 'pg_extension'::regclass AND refobjid = extension_oid)
 			OR EXISTS (SELECT FROM pg_amop WHERE amopmethod = method_oid AND amopopr = operator_oid);
 		by_default := class.by_default AND NOT EXISTS (SELECT FROM pg_opclass
 			WHERE opcmethod = method_oid AND opcintype = type_oid AND opcdefault);

@@ -548,6 +548,32 @@ dictionary_good(const char *data, const AnnAttrHeader *header)
 }
 
 bool
+AnnAttrStartsGood(const AnnAttrHeader *header, const uint64 *starts, uint32 n)
+{
+	for (uint32 row = 0; row < n; row++)
+		if (starts[row] > starts[row + 1])
+			return false;
+	return starts[n] <= header->ncodes;
+}
+
+bool
+AnnAttrCodesGood(const AnnAttrHeader *header, const char *codes, const uint64 *starts, uint32 n)
+{
+	uint64		ncodes = header->array ? starts[n] - starts[0] : n;
+	uint32		end = header->ndistinct + (header->array ? 0 : 1);
+
+	for (uint64 j = 0; j < ncodes; j++)
+		if (AnnAttrCode(codes, header->code_bytes, j) >= end)
+			return false;
+	/* an array's are ascending */
+	for (uint32 row = 0; header->array && row < n; row++)
+		for (uint64 j = starts[row] - starts[0] + 1; j < starts[row + 1] - starts[0]; j++)
+			if (AnnAttrCode(codes, header->code_bytes, j - 1) >= AnnAttrCode(codes, header->code_bytes, j))
+				return false;
+	return true;
+}
+
+bool
 AnnAttrsCheck(const void *data, uint64 bytes, uint32 rows)
 {
 	int			ncolumns;
@@ -558,28 +584,16 @@ AnnAttrsCheck(const void *data, uint64 bytes, uint32 rows)
 	for (int i = 0; i < ncolumns; i++)
 	{
 		const AnnAttrHeader *header = &headers[i];
-		const char *codes = (const char *) data + header->codes;
+		const uint64 *starts = (const uint64 *) ((const char *) data + header->starts);
 
 		CHECK_FOR_INTERRUPTS();
 		if (!dictionary_good(data, header))
 			return false;
-		if (header->array)
-		{
-			const uint64 *starts = (const uint64 *) ((const char *) data + header->starts);
-
-			if (starts[0] != 0 || starts[rows] != header->ncodes)
-				return false;
-			for (uint32 row = 0; row < rows; row++)
-				if (starts[row] > starts[row + 1] || starts[row + 1] > header->ncodes)
-					return false;
-			for (uint32 row = 0; row < rows; row++)
-				for (uint64 j = starts[row] + 1; j < starts[row + 1]; j++)
-					if (AnnAttrCode(codes, header->code_bytes, j - 1) >= AnnAttrCode(codes, header->code_bytes, j))
-						return false;
-		}
-		for (uint64 j = 0; j < header->ncodes; j++)
-			if (AnnAttrCode(codes, header->code_bytes, j) >= header->ndistinct + (header->array ? 0 : 1))
-				return false;
+		if (header->array &&
+			(starts[0] != 0 || starts[rows] != header->ncodes || !AnnAttrStartsGood(header, starts, rows)))
+			return false;
+		if (!AnnAttrCodesGood(header, (const char *) data + header->codes, starts, rows))
+			return false;
 	}
 	return true;
 }

@@ -54,9 +54,9 @@ extern IndexTuple AnnFormAttrs(const AnnAttrs *attrs, Relation index, Datum *val
 
 /* ---- durable form (annattr.c) ---- */
 
-#define ANN_ATTRS_MAGIC 0x4d4c5641
+#define ANN_ATTRS_MAGIC 0x4d4c564b	/* "MLVK" */
 #define ANN_ATTRS_VERSION 1
-#define ANN_ATTR_INDEX_MAGIC 0x4d4c5649
+#define ANN_ATTR_INDEX_MAGIC 0x4d4c5649	/* "MLVI" */
 
 /*
  * ANN_SEC_ATTRS: this header, then a header for each column, then their arrays.
@@ -146,6 +146,12 @@ extern const AnnAttrHeader *AnnAttrsCheckHeaders(const void *data, uint64 availa
 												 uint32 rows, int *ncolumns);
 /* Check everything else: places, codes and starts in range.  data: all of the section. */
 extern bool AnnAttrsCheck(const void *data, uint64 bytes, uint32 rows);
+/*
+ * The same for n rows read by themselves: n + 1 starts, and then the codes from
+ * those of starts[0] on (of a scalar column n codes, starts is not looked at).
+ */
+extern bool AnnAttrStartsGood(const AnnAttrHeader *header, const uint64 *starts, uint32 n);
+extern bool AnnAttrCodesGood(const AnnAttrHeader *header, const char *codes, const uint64 *starts, uint32 n);
 /* Bytes of the postings of a checked section, and the postings, into memory of that size. */
 extern uint64 AnnAttrIndexBytes(const void *data);
 extern void AnnAttrIndexBuild(const void *data, void *index);

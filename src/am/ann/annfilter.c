@@ -71,7 +71,7 @@ find_comparison(const AnnAttrColumn *column, Oid left, Oid right, FmgrInfo *cmp)
  * Take an array's elements as the key's values.
  */
 static void
-take_elements(AnnFilterKey *key, Datum array_datum, Oid element)
+take_elements(AnnFilterKey *key, Datum array_datum)
 {
 	ArrayType  *array = DatumGetArrayTypeP(array_datum);
 	int16		typlen;
@@ -80,8 +80,6 @@ take_elements(AnnFilterKey *key, Datum array_datum, Oid element)
 	bool	   *nulls;
 	int			n;
 
-	if (OidIsValid(element) && ARR_ELEMTYPE(array) != element)
-		element = ARR_ELEMTYPE(array);
 	get_typlenbyvalalign(ARR_ELEMTYPE(array), &typlen, &typbyval, &typalign);
 	deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign, &key->values, &nulls, &n);
 	for (int i = 0; i < n; i++)
@@ -101,7 +99,7 @@ prepare_array_key(AnnFilter *filter, AnnFilterKey *key, const AnnAttrColumn *col
 	key->kind = ANN_KEY_ARRAY;
 	key->cmp = column->cmp;
 	key->argument = PointerGetDatum(DatumGetArrayTypeP(scan_key->sk_argument));
-	take_elements(key, key->argument, column->type);
+	take_elements(key, key->argument);
 	context.cmp = column->cmp;
 	context.collation = column->collation;
 	sort_constants(key, &context);
@@ -135,7 +133,7 @@ prepare_scalar_key(AnnFilter *filter, AnnFilterKey *key, const AnnAttrColumn *co
 	{
 		SortContext context;
 
-		take_elements(key, scan_key->sk_argument, InvalidOid);
+		take_elements(key, scan_key->sk_argument);
 		find_comparison(column, type, type, &context.cmp);
 		context.collation = scan_key->sk_collation;
 		sort_constants(key, &context);

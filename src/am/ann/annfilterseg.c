@@ -123,7 +123,7 @@ check_value(const Dictionary *dictionary, const char *value, uint64 bytes)
 {
 	if (dictionary->typlen > 0
 		? bytes < (uint64) dictionary->typlen
-		: bytes < VARHDRSZ || !VARATT_IS_4B_U(value) || VARSIZE_4B(value) > bytes)
+		: bytes < VARHDRSZ || !VARATT_IS_4B_U(value) || VARSIZE_4B(value) < VARHDRSZ || VARSIZE_4B(value) > bytes)
 		report_damage();
 }
 
@@ -135,7 +135,7 @@ open_dictionary(Dictionary *dictionary, AttrsSource *source, const AnnAttrHeader
 	dictionary->source = source;
 	dictionary->header = header;
 	dictionary->typlen = column->typlen;
-	if ((header->places == 0) != column->typbyval)
+	if ((header->places == 0) != column->typbyval || (header->array != 0) != column->array)
 		report_damage();
 	if (header->values_bytes <= COPY_DICTIONARY)
 	{
@@ -188,7 +188,8 @@ dictionary_value(Dictionary *dictionary, uint32 code)
 	else if (!read_attrs(dictionary->source, header->places + sizeof(uint64) * (uint64) code,
 						 sizeof(places), places))
 		return (Datum) 0;
-	if (places[0] % 8 != 0 || places[1] < places[0] || places[1] > header->values_bytes)
+	if (places[0] % 8 != 0 || places[1] < places[0] || places[1] > header->values_bytes ||
+		places[1] - places[0] > MaxAllocSize)
 		report_damage();
 	if (dictionary->values != NULL)
 	{
@@ -891,8 +892,8 @@ list_rows(AnnSegmentFilter *filter, int driver)
 typedef struct AnnKeptMask
 {
 	Size		key_bytes;
-	uint32	   *key;
 	uint64	   *mask;			/* NULL: a free place */
+	uint32	   *key;			/* behind the mask, in the same memory */
 	uint64		count;
 	uint64		used;			/* when, by the cache's clock */
 	int			users;			/* scans */
@@ -918,7 +919,6 @@ free_mask(AnnKeptMask *kept)
 	if (kept->mask == NULL)
 		return;
 	pfree(kept->mask);
-	pfree(kept->key);
 	memset(kept, 0, sizeof(*kept));
 }
 
@@ -1025,10 +1025,11 @@ make_mask(AnnSegmentFilter *filter)
 	if (place == NULL)
 		return true;
 	made.key_bytes = bytes;
-	made.key = MemoryContextAlloc(owner, bytes);
-	memcpy(made.key, key, bytes);
-	made.mask = MemoryContextAllocHuge(owner, mask_bytes);
+	/* one piece of memory: an error leaves nothing behind in the view's context */
+	made.mask = MemoryContextAllocHuge(owner, mask_bytes + bytes);
 	memcpy(made.mask, filter->excluded, mask_bytes);
+	made.key = (uint32 *) ((char *) made.mask + mask_bytes);
+	memcpy(made.key, key, bytes);
 	made.count = filter->matches;
 	free_mask(place);
 	*place = made;
@@ -1110,9 +1111,7 @@ AnnFilterWayName(uint32 ways)
 
 /* ---- segments that are not mapped ---- */
 
-/*
- * Read what rows first .. first + n - 1 have in a column.
- */
+/* Some rows' part of a column. */
 typedef struct ColumnChunk
 {
 	char	   *codes;
@@ -1121,6 +1120,19 @@ typedef struct ColumnChunk
 	uint8	   *flags;			/* ROW_CHUNK */
 } ColumnChunk;
 
+static void
+report_segment_damage(Relation index)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("a segment of index \"%s\" is damaged", RelationGetRelationName(index)),
+			 errhint("REINDEX the index.")));
+}
+
+/*
+ * Read what rows first .. first + n - 1 have in a column, and check what is relied
+ * on: it was read as it is on disk.
+ */
 static void
 read_chunk(AttrsSource *source, const AnnAttrHeader *header, uint32 first, uint32 n, ColumnChunk *chunk)
 {
@@ -1134,11 +1146,8 @@ read_chunk(AttrsSource *source, const AnnAttrHeader *header, uint32 first, uint3
 			!read_attrs(source, header->flags + first, n, chunk->flags))
 			return;
 		from = chunk->starts[0];
-		if (chunk->starts[n] < from || chunk->starts[n] > header->ncodes)
-			ereport(ERROR,
-					(errcode(ERRCODE_INDEX_CORRUPTED),
-					 errmsg("a segment of index \"%s\" is damaged", RelationGetRelationName(source->reader.rel)),
-					 errhint("REINDEX the index.")));
+		if (!AnnAttrStartsGood(header, chunk->starts, n))
+			report_segment_damage(source->reader.rel);
 		count = chunk->starts[n] - from;
 	}
 	if (count * header->code_bytes > chunk->codes_capacity)
@@ -1148,9 +1157,12 @@ read_chunk(AttrsSource *source, const AnnAttrHeader *header, uint32 first, uint3
 		chunk->codes_capacity = count * header->code_bytes;
 		chunk->codes = MemoryContextAllocHuge(CurrentMemoryContext, chunk->codes_capacity);
 	}
-	if (count > 0)
-		(void) read_attrs(source, header->codes + header->code_bytes * from, header->code_bytes * count,
-						  chunk->codes);
+	if (count > 0 &&
+		!read_attrs(source, header->codes + header->code_bytes * from, header->code_bytes * count,
+					chunk->codes))
+		return;
+	if (!AnnAttrCodesGood(header, chunk->codes, chunk->starts, n))
+		report_segment_damage(source->reader.rel);
 }
 
 bool
@@ -1183,10 +1195,7 @@ AnnFilterBuffered(AnnFilter *filter, Relation index, const AnnViewSegment *segme
 		return false;
 	if (AnnAttrsCheckHeaders(&headers, Min(header_bytes, section->bytes), section->bytes, n, &ncolumns) == NULL ||
 		ncolumns != filter->attrs->n)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("a segment of index \"%s\" is damaged", RelationGetRelationName(index)),
-				 errhint("REINDEX the index.")));
+		report_segment_damage(index);
 	if (!make_conditions(filter, &source, headers.columns, &conditions, &nconditions))
 	{
 		SegmentReaderRelease(&source.reader);

@@ -58,6 +58,8 @@ derive_clause(PlannerInfo *root, RestrictInfo *original, Expr *clause)
 	RestrictInfo *derived = make_simple_restrictinfo(root, clause);
 
 	derived->security_level = original->security_level;
+	/* its operator is another one */
+	derived->leakproof = original->security_level > 0 && !contain_leaked_vars((Node *) clause);
 	derived->norm_selec = original->norm_selec;
 	derived->outer_selec = original->outer_selec;
 	return derived;
@@ -171,7 +173,8 @@ match_clause(PlannerInfo *root, RestrictInfo *rinfo, IndexOptInfo *index, int co
 	}
 	else
 		qual = match_boolean(root, rinfo, clause, index, column);
-	if (qual == NULL)
+	/* what runs before a policy's conditions must not leak: what is derived, too */
+	if (qual == NULL || !restriction_is_securely_promotable(qual, index->rel))
 		return NULL;
 	result = makeNode(IndexClause);
 	result->rinfo = rinfo;
