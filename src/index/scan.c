@@ -126,8 +126,12 @@ forget_order(AnnScan *scan)
 static void
 append(AnnScan *scan, const float *bounds, const uint32_t *rows, uint32_t first, uint32_t n)
 {
-	uint64_t   *keys = scan->keys + scan->used;
+	uint64_t   *keys;
 
+	/* a first batch of none has had no keys allocated */
+	if (n == 0)
+		return;
+	keys = scan->keys + scan->used;
 	if (rows != NULL)
 	{
 		for (uint32_t i = 0; i < n; i++)

@@ -55,9 +55,17 @@ static const AnnParams kinds[] = {
 	{ANN_HNSW_PRQ, ANN_IP, ANN_F32, 8, HNSW_OPTIONS, .pq_m = 2, .pq_nbits = 5, .nrq = 2},
 	{ANN_MINHASH_LSH, ANN_JACCARD, ANN_BIT, 64, .mh_band = 2, .mh_element_bits = 8},
 	{ANN_MINHASH_LSH, ANN_MHJACCARD, ANN_BIT, 128, .mh_band = 2, .mh_element_bits = 32},
+	{ANN_HNSW, ANN_L2, ANN_F32, 4, HNSW_OPTIONS},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/*
+ * Rows of an index: few, so that an input takes a millisecond.  The last one has enough of them
+ * for a walk through the excluded rows to be worth its while.
+ */
+#define ROWS(kind) ((kind) == KINDS - 1 ? MAX_ROWS : 150 + (kind))
+#define MAX_ROWS 2048
 
 /* An index of good rows, built when an input first asks for it. */
 typedef struct Good
@@ -141,7 +149,7 @@ good_index(uint32_t kind)
 
 		good->params = kinds[kind];
 		good->params.seed = 3;
-		good->n = 150 + kind;
+		good->n = ROWS(kind);
 		row_bytes = AnnRowBytes(&good->params);
 		raw = make_rows(&good->params, good->n);
 		if (AnnBuild(&good->params, raw, good->n, 1, &AnnMallocEnv, &good->built) != ANN_OK)
@@ -319,7 +327,7 @@ search_all(const Good *good, const AnnSegment *segment, uint32_t at, AnnSearchPa
 {
 	AnnScratch *scratch = AnnScratchCreate(&AnnMallocEnv);
 	Exact		search_for = {good, good->raw + at * AnnRowBytes(&good->params)};
-	uint8_t		seen[512] = {0};
+	uint8_t		seen[MAX_ROWS] = {0};
 	uint32_t	total = 0;
 	AnnHit		hits[40];
 	int			nhits;
@@ -352,18 +360,30 @@ search_all(const Good *good, const AnnSegment *segment, uint32_t at, AnnSearchPa
 static void
 use_segment(const Good *good, const AnnSegment *segment, bool calibrate)
 {
-	uint64_t	excluded[8] = {0x5555555555555555u, 0, 0xffff};
+	uint64_t	some[MAX_ROWS / 64] = {0};
+	uint64_t	most[MAX_ROWS / 64] = {0};
 	uint32_t	rows[] = {0, 3, 4, 5, 77, 149};
-	uint32_t	masked = 0;
+	uint32_t	left_by_some = 0;
+	uint32_t	left_by_most = 0;
 	char		message[200];
 
 	for (uint32_t row = 0; row < good->n; row++)
-		masked += excluded[row / 64] >> row % 64 & 1;
+	{
+		if (row % 4 != 1)
+			left_by_some++;
+		else
+			some[row / 64] |= UINT64_C(1) << row % 64;
+		if (row % 8 == 3)
+			left_by_most++;
+		else
+			most[row / 64] |= UINT64_C(1) << row % 64;
+	}
 	(void) AnnCheck(segment, &AnnMallocEnv, message, sizeof(message));
 	search_all(good, segment, 0, (AnnSearchParams){.ef = 3, .nprobe = 1}, good->n);
 	search_all(good, segment, 9,
-			   (AnnSearchParams){.ef = 50, .nprobe = 2, .max_probes = 0, .rbq_query_bits = 4, .refine_k = 2, .reorder_k = 8, .excluded = excluded},
-			   good->n - masked);
+			   (AnnSearchParams){.ef = 4, .nprobe = 2, .rbq_query_bits = 4, .refine_k = 2,
+								 .reorder_k = 8, .excluded = some}, left_by_some);
+	search_all(good, segment, 33, (AnnSearchParams){.ef = 50, .nprobe = 1, .excluded = most}, left_by_most);
 	search_all(good, segment, 20, (AnnSearchParams){.ef = 9, .nprobe = 3, .rows = rows, .nrows = 6}, 6);
 	if (calibrate)
 	{
