@@ -279,6 +279,12 @@ extern AnnStatus AnnOpen(const AnnParams *params, uint32_t n,
 						 const AnnSection *sections, int nsections,
 						 AnnSegment *segment);
 
+/*
+ * The vector of a row as far as the segment has it, into out (one raw row): itself, or what its finest codes
+ * decode to, normalised under COSINE.  False: the segment has neither.
+ */
+extern bool AnnDecodeRow(const AnnSegment *segment, uint32_t row, void *out);
+
 typedef struct AnnHit
 {
 	float		distance;		/* exact, from the raw vectors */

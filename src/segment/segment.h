@@ -19,7 +19,7 @@
 #include "port/pg_crc32c.h"
 
 #define SEGMENT_MAGIC 0x4d4c5653	/* "MLVS" */
-#define SEGMENT_VERSION 1
+#define SEGMENT_VERSION 2
 #define SEGMENT_MAX_SECTIONS 24
 #define SEGMENT_PARAMS_LEN 128
 #define SEGMENT_ALIGN 64

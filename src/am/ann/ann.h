@@ -23,7 +23,7 @@
 
 #define ANN_META_BLOCK 0
 #define ANN_META_MAGIC 0x4d4c5641	/* "MLVA" */
-#define ANN_META_VERSION 1
+#define ANN_META_VERSION 2
 
 /* The only order-by strategy and the only support function of a vector's opclass. */
 #define ANN_STRATEGY_DISTANCE 1
@@ -390,7 +390,7 @@ typedef struct AnnSpoolPosition
 } AnnSpoolPosition;
 extern AnnSpoolPosition AnnSpoolLast(const AnnSpool *spool);
 
-/* A segment written but not yet published. */
+/* A segment written, measured and cached, but not yet published. */
 typedef struct AnnNewSegment
 {
 	AnnSegmentEntry entry;
@@ -409,12 +409,6 @@ extern uint32 AnnNewSegmentRow(const AnnNewSegment *segment, AnnSpoolPosition po
 extern int	AnnBuildThreads(void);
 /* Builds end when somebody waits for a lock on these (InvalidOid: never). */
 extern void AnnYieldFor(Oid table, Oid index);
-
-/*
- * Open a new segment, which makes its cache file, and measure what recall its
- * searches reach: into entry->calibration, unknown where there is no cache.
- */
-extern void AnnCalibrateSegment(Relation index, Relation heap, AnnSegmentEntry *entry);
 
 /* A segment opened for reading by this backend. */
 typedef struct AnnSegmentHandle
@@ -470,8 +464,9 @@ extern void AnnBecomeCaller(const AnnCallerIdentity *caller);
 typedef struct AnnHeapReader AnnHeapReader;
 
 /*
- * Reads the indexed vectors of table rows that `snapshot` sees; NULL: that may still be visible
- * to anybody (maintenance; expressions run as the table's owner).  Ended by the caller, except by an error.
+ * Reads the indexed vectors of table rows that `snapshot` (MVCC, registered) sees.  Where the column is
+ * an expression, user code runs from Begin on: maintenance calls all of these as the table's owner
+ * and with an active snapshot.  Ended by the caller, except by an error.
  */
 extern AnnHeapReader *AnnHeapReaderBegin(Relation heap, Relation index, const AnnParams *params,
 										 Snapshot snapshot);
@@ -569,6 +564,8 @@ typedef enum AnnSealMode
  * and `wait` is false.
  */
 extern int	AnnSeal(Relation index, Relation heap, AnnSealMode mode, bool wait);
+/* Whether a segment has many dead rows and only a worker can write it anew. */
+extern bool AnnNeedsWorker(Relation index, const AnnManifest *manifest);
 /* Marked rows of a segment. */
 extern uint64 AnnCountMarks(Relation index, const AnnSegmentEntry *entry);
 /* Rows of the growing part. */
@@ -582,6 +579,8 @@ extern BlockNumber AnnCollectGarbage(Relation index, Relation heap);
 
 /* What an inserter does when the growing part is full. */
 extern void AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 growing_rows);
+/* Have a background worker do what VACUUM leaves to it; false: there is none to be had. */
+extern bool AnnStartWorker(Relation index, AnnSealMode mode);
 extern PGDLLEXPORT void AnnSealWorkerMain(Datum arg);
 
 /* ---- statistics of the last scan (annstats.c) ---- */

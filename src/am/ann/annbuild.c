@@ -111,9 +111,6 @@ annbuild(Relation heap, Relation index, IndexInfo *indexInfo)
 	finish_segment(&state);
 	MILVUS_DEBUG_POINT("build-segments-written");
 
-	/* which also makes the cache files: the first search should not have to */
-	for (int i = 0; i < state.manifest->nsegments; i++)
-		AnnCalibrateSegment(index, heap, &state.manifest->segments[i]);
 	if (state.manifest->nsegments > 0)
 		AnnPublish(index, heap, state.manifest);
 	MILVUS_DEBUG_POINT("build-published");

@@ -4,9 +4,8 @@
  *
  * A scan compares the few rows that its codes leave in question with their
  * vectors in the table, under its own snapshot: rows it does not see drop out
- * there.  Building a segment from compact ones, or calibrating it, needs the vector of every row that may
- * still be visible to somebody.  An index entry points to the root of a HOT chain; all
- * members of a chain have the same indexed columns, so any of them will do.
+ * there.  A merge of such segments reads them under a snapshot of its own; for rows
+ * that this does not see it takes what the codes decode to (annseal.c).
  */
 #include "postgres.h"
 
@@ -29,14 +28,11 @@ struct AnnHeapReader
 	Relation	index;
 	AnnParams	params;
 	Snapshot	snapshot;
-	Snapshot	horizon;		/* keeps what we read from VACUUM, when it is ours */
-	SnapshotData any;			/* rows that may be visible to anybody */
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
 	AttrNumber	column;			/* 0: an expression */
 	EState	   *estate;
 	ExprState  *expression;
-	bool		as_owner;
 };
 
 /*
@@ -73,17 +69,6 @@ AnnHeapReaderBegin(Relation heap, Relation index, const AnnParams *params, Snaps
 	reader->index = index;
 	reader->params = *params;
 	reader->snapshot = snapshot;
-	if (snapshot == NULL)
-	{
-		/*
-		 * The registered snapshot keeps what is visible to it or was deleted since,
-		 * its out-of-line values included.
-		 */
-		reader->horizon = RegisterSnapshot(GetLatestSnapshot());
-		InitNonVacuumableSnapshot(reader->any, GlobalVisTestFor(heap));
-		reader->snapshot = &reader->any;
-		reader->as_owner = true;
-	}
 	reader->fetch = table_index_fetch_begin(heap);
 	reader->slot = table_slot_create(heap, NULL);
 	reader->column = index->rd_index->indkey.values[0];
@@ -106,8 +91,6 @@ AnnHeapReaderEnd(AnnHeapReader *reader)
 	table_index_fetch_end(reader->fetch);
 	if (reader->estate != NULL)
 		FreeExecutorState(reader->estate);
-	if (reader->horizon != NULL)
-		UnregisterSnapshot(reader->horizon);
 	MemoryContextDelete(reader->context);
 }
 
@@ -115,17 +98,9 @@ AnnHeapReaderEnd(AnnHeapReader *reader)
 static Datum
 vector_value(AnnHeapReader *reader, bool *isnull)
 {
-	AnnCallerIdentity caller;
-	Datum		value;
-
 	if (reader->column != 0)
 		return slot_getattr(reader->slot, reader->column, isnull);
-	if (reader->as_owner)
-		AnnBecomeOwner(reader->heap, &caller);
-	value = ExecEvalExprSwitchContext(reader->expression, GetPerTupleExprContext(reader->estate), isnull);
-	if (reader->as_owner)
-		AnnBecomeCaller(&caller);
-	return value;
+	return ExecEvalExprSwitchContext(reader->expression, GetPerTupleExprContext(reader->estate), isnull);
 }
 
 const void *

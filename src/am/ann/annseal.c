@@ -16,6 +16,7 @@
 #include "port/pg_bitutils.h"
 #include "postmaster/bgworker.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -316,6 +317,80 @@ alloc_places(SealState *state, uint64 n)
 	return places;
 }
 
+/*
+ * Where the vectors of a source come from that has none itself: the table, under the latest snapshot, and
+ * for rows that this does not see (they are about to go, or to be committed) what the codes decode to.
+ * Index expressions may run, so it is the table's owner who reads.
+ */
+typedef struct TableSource
+{
+	AnnCallerIdentity caller;
+	Snapshot	snapshot;
+	AnnHeapReader *reader;
+	AnnSegmentHandle *handle;
+	/* of a row to decode */
+	uint32		row;
+	void	   *vector;
+	bool		decoded;
+} TableSource;
+
+static void
+begin_table_source(SealState *state, TableSource *table, const AnnSegmentEntry *entry,
+				   const AnnParams *params)
+{
+	AnnBecomeOwner(state->heap, &table->caller);
+	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(table->snapshot);
+	table->reader = AnnHeapReaderBegin(state->heap, state->index, params, table->snapshot);
+	table->handle = AnnSegmentOpen(state->index, entry, CurrentMemoryContext);
+	if (table->handle == NULL)
+		elog(ERROR, "segment of index \"%s\" has vanished under its lock",
+			 RelationGetRelationName(state->index));
+	table->handle->refcount++;
+}
+
+static void
+end_table_source(TableSource *table)
+{
+	AnnSegmentClose(table->handle);
+	AnnHeapReaderEnd(table->reader);
+	PopActiveSnapshot();
+	UnregisterSnapshot(table->snapshot);
+	AnnBecomeCaller(&table->caller);
+}
+
+static void
+guarded_decode(void *arg)
+{
+	TableSource *table = arg;
+
+	table->decoded = AnnDecodeRow(&table->handle->ann, table->row, table->vector);
+}
+
+/* The vector of a row into `vector`. */
+static void
+read_table_source(SealState *state, TableSource *table, uint32 row, const ItemPointerData *tid,
+				  void *vector)
+{
+	const void *data = AnnHeapReaderFetch(table->reader, tid);
+
+	if (data != NULL)
+		memcpy(vector, data, AnnVectorBytes(&state->params));
+	/* a build may begin with this row: no page is held meanwhile */
+	AnnHeapReaderRelease(table->reader);
+	if (data != NULL)
+		return;
+	table->row = row;
+	table->vector = vector;
+	table->decoded = false;
+	if (table->handle->map.base == NULL || !SegmentGuardedCall(guarded_decode, table) || !table->decoded)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not merge a segment of index \"%s\" without its cache file",
+						RelationGetRelationName(state->index)),
+				 errdetail("The segment keeps no vectors, and some of its rows are not visible to everybody.")));
+}
+
 static void
 read_segment_rows(SealState *state, SourceSegment *source)
 {
@@ -327,7 +402,7 @@ read_segment_rows(SealState *state, SourceSegment *source)
 	const SegmentSection *tids;
 	SegmentReader reader;
 	SegmentReader tid_reader;
-	AnnHeapReader *table = NULL;
+	TableSource table = {0};
 	AnnParams	params;
 	MemoryContext attr_context = NULL;
 	MemoryContext row_context = NULL;
@@ -358,7 +433,7 @@ read_segment_rows(SealState *state, SourceSegment *source)
 				 errmsg("segment of index \"%s\" is damaged", RelationGetRelationName(state->index)),
 				 errhint("REINDEX the index.")));
 	if (raw == NULL)
-		table = AnnHeapReaderBegin(state->heap, state->index, &params, NULL);
+		begin_table_source(state, &table, entry, &params);
 	if (state->attrs != NULL)
 	{
 		MemoryContext old;
@@ -378,25 +453,18 @@ read_segment_rows(SealState *state, SourceSegment *source)
 		AnnRowClass class = row < entry->rows ? ANN_ROW_VECTOR
 			: row < (uint64) entry->rows + entry->zero_rows ? ANN_ROW_ZERO : ANN_ROW_NULL;
 		ItemPointerData tid;
-		const void *data = vector;
 
 		CHECK_FOR_INTERRUPTS();
 		source->places[row] = PLACE_NONE;
 		if (bit_is_set(source->marks, row))
 			continue;
 		good = SegmentReaderRead(&tid_reader, tids->offset + sizeof(tid) * row, sizeof(tid), &tid);
-		if (good && class == ANN_ROW_VECTOR && table == NULL)
+		if (good && class == ANN_ROW_VECTOR && raw != NULL)
 			good = SegmentReaderRead(&reader, raw->offset + bytes * row, bytes, vector);
 		else if (good && class == ANN_ROW_VECTOR)
 		{
 			SegmentReaderRelease(&tid_reader);
-			data = AnnHeapReaderFetch(table, &tid);
-			/* gone for everybody: the entry need not move on */
-			if (data == NULL)
-				continue;
-			/* a build may begin with this row: no page is held meanwhile */
-			data = memcpy(vector, data, bytes);
-			AnnHeapReaderRelease(table);
+			read_table_source(state, &table, (uint32) row, &tid, vector);
 		}
 		if (good)
 		{
@@ -411,7 +479,7 @@ read_segment_rows(SealState *state, SourceSegment *source)
 				tuple = AnnAttrsReadRow(attrs, (uint32) row);
 				MemoryContextSwitchTo(old);
 			}
-			source->places[row] = add_row(state, &tid, class, data, tuple);
+			source->places[row] = add_row(state, &tid, class, vector, tuple);
 		}
 	}
 	if (state->attrs != NULL)
@@ -419,8 +487,8 @@ read_segment_rows(SealState *state, SourceSegment *source)
 		MemoryContextDelete(attr_context);
 		MemoryContextDelete(row_context);
 	}
-	if (table != NULL)
-		AnnHeapReaderEnd(table);
+	if (table.reader != NULL)
+		end_table_source(&table);
 	SegmentReaderRelease(&reader);
 	SegmentReaderRelease(&tid_reader);
 	FreeAccessStrategy(reader.strategy);
@@ -592,6 +660,43 @@ AnnCountMarks(Relation index, const AnnSegmentEntry *entry)
  * times and the number of segments stays logarithmic.  VACUUM is stricter, for it
  * runs seldom, and also takes segments with many dead rows.
  */
+/*
+ * Whether a segment can be a source here.  One that keeps no vectors is merged from the table, which VACUUM
+ * cannot do: its snapshot holds nobody back, so what it reads may vanish, and it runs no user code.
+ * A worker does it instead (AnnNeedsWorker).
+ */
+static bool
+is_mergeable(Relation index, const AnnSegmentEntry *entry, AnnSealMode mode)
+{
+	SegmentReader reader;
+	SegmentHeader header;
+	AnnParams	params;
+
+	if (!SegmentReaderOpen(&reader, index, &entry->id, entry->start, &header))
+		return true;			/* who reads its rows complains */
+	AnnHeaderParams(&header, &params);
+	if (AnnKeepsRaw(&params))
+		return true;
+	if (MyProc->statusFlags & PROC_IN_VACUUM)
+		return false;
+	return mode == ANN_SEAL_ALL || milvus_settings.cache_size != 0;
+}
+
+/* Whether VACUUM left a segment with many dead rows to a worker. */
+bool
+AnnNeedsWorker(Relation index, const AnnManifest *manifest)
+{
+	for (int i = 0; i < manifest->nsegments; i++)
+	{
+		const AnnSegmentEntry *entry = &manifest->segments[i];
+
+		if (AnnCountMarks(index, entry) > AnnSegmentEntryRows(entry) * DEAD_SHARE_MERGE &&
+			!is_mergeable(index, entry, ANN_SEAL_VACUUM))
+			return true;
+	}
+	return false;
+}
+
 static void
 choose_sources(SealState *state, AnnSealMode mode, uint64 growing_rows)
 {
@@ -612,6 +717,8 @@ choose_sources(SealState *state, AnnSealMode mode, uint64 growing_rows)
 		uint64		marked = mode == ANN_SEAL_GROWING ? 0 : AnnCountMarks(state->index, sorted[i]);
 		bool		other_type = sorted[i]->type != (uint32) state->params.type;
 
+		if (!is_mergeable(state->index, sorted[i], mode))
+			continue;
 		if (mode == ANN_SEAL_ALL)
 			chosen[i] = rows - marked < state->segment_rows || marked > 0 || other_type;
 		else if (marked > rows * DEAD_SHARE_MERGE)
@@ -741,9 +848,6 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	for (int i = 0; i < state.nsources; i++)
 		read_segment_rows(&state, &state.sources[i]);
 	finish_spool(&state);
-	/* searches find the cache files ready when they see the segments */
-	for (int i = 0; i < state.nmade; i++)
-		AnnCalibrateSegment(index, heap, &state.made[i]->entry);
 	change_manifest(&state);
 	MILVUS_DEBUG_POINT("seal-before-publish");
 	publish(index, heap, state.manifest, &state);

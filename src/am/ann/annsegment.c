@@ -349,6 +349,69 @@ add_section(SegmentHeader *header, uint32 id, uint64 bytes)
 	header->nsections++;
 }
 
+/* ---- calibrating ---- */
+
+typedef struct GuardedCalibration
+{
+	const AnnSegmentHandle *handle;
+	const AnnSpool *spool;
+	const uint32 *order;		/* rows of the segment by number in the spool; NULL: the same */
+	AnnEnv		env;
+	AnnCalibration result;
+	AnnStatus	status;
+} GuardedCalibration;
+
+/* AnnReadVector: what the segment was built from */
+static bool
+calibration_vector(void *arg, uint32_t row, void *dst)
+{
+	GuardedCalibration *c = arg;
+	Size		bytes = AnnVectorBytes(&c->spool->params);
+
+	memcpy(dst, c->spool->raw + bytes * (c->order != NULL ? c->order[row] : row), bytes);
+	return true;
+}
+
+static void
+guarded_calibration(void *arg)
+{
+	GuardedCalibration *c = arg;
+
+	c->status = AnnCalibrate(&c->handle->ann, calibration_vector, c, &c->env, &c->result);
+}
+
+/*
+ * Open a new segment, which makes its cache file, and measure what recall its
+ * searches reach; unknown where there is no cache.
+ */
+static void
+calibrate(Relation index, AnnSegmentEntry *entry, const AnnSpool *spool, const uint32 *order)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ann calibration",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	AnnSegmentHandle *handle = AnnSegmentOpen(index, entry, context);
+	GuardedCalibration c = {.handle = handle, .spool = spool, .order = order};
+
+	if (handle == NULL)
+		elog(ERROR, "new segment has vanished");
+	handle->refcount++;
+	if (handle->map.base != NULL && entry->rows > 0)
+	{
+		AnnArenaEnv(&c.env, ScratchArenaCreate((Size) maintenance_work_mem * 1024));
+		c.env.progress = NULL;
+		/* a mapping that breaks leaves the segment unknown, as none does */
+		if (SegmentGuardedCall(guarded_calibration, &c))
+			report_status(c.status, index);
+		else
+			memset(&c.result, 0, sizeof(c.result));
+	}
+	entry->calibration = c.result;
+	AnnSegmentClose(handle);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
 AnnNewSegment *
 AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *spool, int nthreads)
 {
@@ -440,6 +503,7 @@ AnnWriteSegment(Relation index, Relation heap, AnnManifest *manifest, AnnSpool *
 		for (uint32 row = 0; row < n; row++)
 			segment->inverse[built.order[row]] = row;
 	}
+	calibrate(index, entry, spool, built.order);
 	AnnBuiltFree(&built, &env);
 	return segment;
 }
@@ -852,74 +916,6 @@ AnnSegmentClose(AnnSegmentHandle *handle)
 	if (handle->attrs != NULL)
 		pfree(handle->attrs);
 	pfree(handle);
-}
-
-/* ---- calibrating ---- */
-
-typedef struct GuardedCalibration
-{
-	Relation	index;
-	Relation	heap;
-	AnnSegmentHandle *handle;
-	AnnHeapReader *table;
-	AnnEnv		env;
-	AnnCalibration result;
-	AnnStatus	status;
-} GuardedCalibration;
-
-/* AnnReadVector of a segment without vectors */
-static bool
-calibration_vector(void *arg, uint32_t row, void *dst)
-{
-	GuardedCalibration *c = arg;
-	ItemPointerData tid = c->handle->tids[row];
-	void	   *guard = SegmentGuardSuspend();
-	const void *data = AnnHeapReaderFetch(c->table, &tid);
-
-	if (data != NULL)
-		memcpy(dst, data, AnnVectorBytes(&c->handle->params));
-	SegmentGuardResume(guard);
-	return data != NULL;
-}
-
-static void
-guarded_calibration(void *arg)
-{
-	GuardedCalibration *c = arg;
-
-	c->status = AnnCalibrate(&c->handle->ann, calibration_vector, c, &c->env, &c->result);
-}
-
-void
-AnnCalibrateSegment(Relation index, Relation heap, AnnSegmentEntry *entry)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ann calibration",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	GuardedCalibration c = {.index = index, .heap = heap};
-
-	c.handle = AnnSegmentOpen(index, entry, context);
-	if (c.handle == NULL)
-		elog(ERROR, "new segment has vanished");
-	c.handle->refcount++;
-	if (c.handle->map.base != NULL && entry->rows > 0)
-	{
-		AnnArenaEnv(&c.env, ScratchArenaCreate((Size) maintenance_work_mem * 1024));
-		c.env.progress = NULL;
-		if (!AnnKeepsRaw(&c.handle->params))
-			c.table = AnnHeapReaderBegin(heap, index, &c.handle->params, NULL);
-		/* a mapping that breaks leaves the segment unknown, as none does */
-		if (SegmentGuardedCall(guarded_calibration, &c))
-			report_status(c.status, index);
-		else
-			memset(&c.result, 0, sizeof(c.result));
-		if (c.table != NULL)
-			AnnHeapReaderEnd(c.table);
-	}
-	entry->calibration = c.result;
-	AnnSegmentClose(c.handle);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
 }
 
 bool

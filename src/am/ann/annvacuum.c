@@ -314,6 +314,9 @@ annvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		SegmentCacheSweep(info->index, ids, manifest->nsegments);
 		AnnUnlockManifest(info->index);
 	}
+	if (milvus_settings.background_seal && info->index->rd_rel->relpersistence != RELPERSISTENCE_TEMP &&
+		AnnNeedsWorker(info->index, manifest))
+		(void) AnnStartWorker(info->index, ANN_SEAL_VACUUM);
 	stats->pages_free = 0;
 	for (int i = 0; i < manifest->nfree; i++)
 		stats->pages_free += manifest->free[i].nblocks;

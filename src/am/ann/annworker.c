@@ -44,12 +44,13 @@ typedef struct WorkerArgs
 {
 	Oid			database;
 	Oid			index;
+	AnnSealMode mode;
 } WorkerArgs;
 
 StaticAssertDecl(sizeof(WorkerArgs) <= BGW_EXTRALEN, "worker arguments must fit");
 
-static bool
-start_worker(Relation index)
+bool
+AnnStartWorker(Relation index, AnnSealMode mode)
 {
 	BackgroundWorker worker;
 	WorkerArgs	args;
@@ -65,6 +66,7 @@ start_worker(Relation index)
 	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "milvus seal");
 	args.database = MyDatabaseId;
 	args.index = RelationGetRelid(index);
+	args.mode = mode;
 	memcpy(worker.bgw_extra, &args, sizeof(args));
 	return RegisterDynamicBackgroundWorker(&worker, NULL);
 }
@@ -115,7 +117,7 @@ AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 g
 			return;
 		asked_index = RelationGetRelid(index);
 		asked_at = now;
-		if (start_worker(index))
+		if (AnnStartWorker(index, ANN_SEAL_GROWING))
 			return;
 	}
 	(void) AnnSeal(index, heap, ANN_SEAL_GROWING, false);
@@ -159,7 +161,10 @@ AnnSealWorkerMain(Datum arg)
 
 	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
 	SetCurrentStatementStartTimestamp();
-	/* without a snapshot: it would hold back VACUUM for the time of the build */
+	/*
+	 * Without a snapshot, which would hold back VACUUM for the time of the build.  (Merging segments
+	 * without vectors takes one while the table is read.)
+	 */
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, "sealing vector index segments");
 
@@ -175,7 +180,10 @@ AnnSealWorkerMain(Datum arg)
 			if (index != NULL && AnnIsOurIndex(index) && index->rd_index->indrelid == heapid)
 			{
 				AnnYieldFor(heapid, args.index);
-				seal_until_short(index, heap);
+				if (args.mode == ANN_SEAL_GROWING)
+					seal_until_short(index, heap);
+				else
+					(void) AnnSeal(index, heap, args.mode, true);
 				AnnYieldFor(InvalidOid, InvalidOid);
 			}
 			if (index != NULL)
