@@ -66,7 +66,7 @@ static relopt_enum_elt_def element_bits_values[] = {
 	{NULL, 0}
 };
 
-/* Links and candidates that AUTOINDEX builds graphs with; README.md has the figures behind them. */
+/* Links and candidates that AUTOINDEX builds graphs with; docs/index-types.md has the figures behind them. */
 #define AUTOINDEX_M 18
 #define AUTOINDEX_EF_CONSTRUCTION 240
 
