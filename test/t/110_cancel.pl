@@ -47,7 +47,7 @@ foreach my $step (
 	[ 'segment-allocated', 'writing segment' ],
 	[ 'build-segments-written', 'loading vectors' ],
 	[ 'build-published', 'loading vectors' ],
-	[ 'cache-fill', 'loading vectors' ])
+	[ 'cache-fill', 'writing segment' ])
 {
 	my ($point, $name) = @$step;
 	my ($state, $seen) = cancel_at($point, "$create WITH (segment_rows = 1000)", $phase);

@@ -29,7 +29,7 @@ local %ENV = (
 	PGHOST => '127.0.0.1', PGPORT => $node->port, PGDATABASE => 'postgres',
 	PGUSER => $node->safe_psql('postgres', 'SELECT current_user'),
 	HOME => $work, npm_config_cache => "$work/npm", npm_config_update_notifier => 'false',
-	GOPATH => "$work/gopath", GOCACHE => "$work/gocache", GOTOOLCHAIN => 'local', GOFLAGS => '-mod=mod');
+	GOPATH => "$work/gopath", GOCACHE => "$work/gocache", GOTOOLCHAIN => 'local', GOFLAGS => '-mod=mod -buildvcs=false');
 
 # run_in($folder, @command): whether it succeeds, its output, the last line of its errors
 sub run_in
