@@ -32,7 +32,7 @@ WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
 PG_CPPFLAGS = -Isrc -isystem $(PG_INCLUDE_SERVER) $(EXTRA_CPPFLAGS)
 PG_CFLAGS = -std=gnu11 -O3 -fno-math-errno -fno-trapping-math -Wno-declaration-after-statement $(WARNINGS) $(EXTRA_CFLAGS)
 # Our own symbols win over equal names of other libraries in the same backend.
-SHLIB_LINK = -Wl,-Bsymbolic -lm -lpthread -ldl $(EXTRA_LIBS)
+SHLIB_LINK = -Wl,-Bsymbolic -lzstd -llz4 -lm -lpthread -ldl $(EXTRA_LIBS)
 
 include $(PGXS)
 
