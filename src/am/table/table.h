@@ -110,16 +110,26 @@ typedef struct TableSegmentEntry
 	int64		flushed;		/* 0: not yet */
 	uint32		first_block;	/* of its rows' TIDs */
 	uint32		last_block;
+	uint64		horizon;		/* FullTransactionId: all rows' xmin precede it; see README, standbys */
 } TableSegmentEntry;
 
 #define TableEntryTag(entry) ((entry)->id.bytes[0] | ((uint32) ((entry)->id.bytes[1] & 3) << 8))
 
-/* A new value id for `toast` (opened RowExclusive), as toast_save_datum picks one. */
-extern Oid TableNewValueId(Relation toast);
-/* Write / read / delete one value of ours.  Read: palloc'd, *len bytes; ERROR when absent or damaged. */
+/*
+ * A new value id for `toast` (opened RowExclusive), as toast_save_datum picks one.  During a
+ * rewrite `old` is the TOAST relation whose values are copied with their ids: ids that it has
+ * are not taken either; else NULL.
+ */
+extern Oid TableNewValueId(Relation toast, Relation old);
+/* Write / read one value of ours.  Read: palloc'd, *len bytes; ERROR when absent or damaged. */
 extern void TableWriteValue(Relation toast, Oid value, const void *data, Size len);
 extern void *TableReadValue(Relation toast, Oid value, Size *len);
-extern void TableDeleteValue(Relation toast, Oid value);
+/*
+ * Delete a value's chunks that a fresh MVCC snapshot sees (deleted already: nothing to do, no
+ * error); with a valid `before` only chunks whose xmin precedes it (old values of sealed rows:
+ * an id that came back since belongs to somebody else).
+ */
+extern void TableDeleteValue(Relation toast, Oid value, FullTransactionId before);
 
 /* Entries, by number.  Read with a snapshot of what is committed now. palloc'd. */
 extern TableSegmentEntry *TableReadManifest(Relation rel, int *n);
@@ -133,10 +143,11 @@ typedef struct TableBuilder TableBuilder;
 
 /*
  * Begin a segment of rows of `desc`, to be stored in `toast` (the TOAST relation of the
- * relation that the stubs will be in: a new one during a rewrite).  `rel` gives options.
+ * relation that the stubs will be in: a new one during a rewrite, when oldtoast is the old
+ * one, else NULL).  `rel` gives options.
  * In the current transaction and memory context.
  */
-extern TableBuilder *TableBuilderBegin(Relation rel, Relation toast, TupleDesc desc);
+extern TableBuilder *TableBuilderBegin(Relation rel, Relation toast, Relation oldtoast, TupleDesc desc);
 /* The reference that the next row added will have. */
 extern TableRef TableBuilderNextRef(TableBuilder *builder);
 /*
@@ -211,14 +222,23 @@ extern void TableSegmentEvict(TableSegment *segment, AttrNumber attnum);
 
 /* ---- tablemap.c: pure pages ---- */
 
-/* After the heap's change to `block` by the current transaction: it is not pure any more. */
+/*
+ * After the heap's change to `block` by the current transaction: it is not pure any more.
+ * Ends with CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber), whatever the bit was.
+ */
 extern void TableMapTouch(Relation rel, BlockNumber block);
 /*
- * Bits of blocks 0 .. nblocks - 1 (bit set: pure and all-visible when this was called), in
- * words of 64, palloc'd; to be called after the snapshot was taken and before TableReadManifest.
+ * Bits of blocks 0 .. nblocks - 1 (bit set: pure), in words of 64, palloc'd; to be called after
+ * the snapshot was taken (and PredicateLockRelation, when serializable) and before
+ * TableReadManifest.  Both once a scan: parallel workers get the leader's.
  */
 extern uint64 *TableMapRead(Relation rel, BlockNumber nblocks);
-/* Set bits of those of `blocks` that hold nothing but stubs of Flushed segments (see README). */
+/*
+ * Set bits of those of `blocks` that are pure (README: under the page's share lock every tuple is
+ * a stub with xmin behind the horizon and no xmax but a locker's, no LP_DEAD; and the stubs are
+ * exactly the rows that ALL manifest entries, Sealed ones too, record for the block).  Only after
+ * the transaction that set the entries Flushed has committed.  Called by finishing and VACUUM.
+ */
 extern void TableMapSetPure(Relation rel, const BlockNumber *blocks, int nblocks);
 
 /* ---- tableseal.c, tablecompact.c ---- */
