@@ -158,6 +158,26 @@ typedef struct VectorKernels
 							  uint64_t *mask);
 	void		(*range_u32) (const uint32_t *v, size_t n, uint32_t lo, uint32_t hi,
 							  uint64_t *mask);
+	void		(*range_u64) (const uint64_t *v, size_t n, uint64_t lo, uint64_t hi,
+							  uint64_t *mask);
+	/* of floats: also the NaNs when nans is set; lo and hi are not NaN */
+	void		(*range_f32) (const float *v, size_t n, float lo, float hi, bool nans,
+							  uint64_t *mask);
+	void		(*range_f64) (const double *v, size_t n, double lo, double hi, bool nans,
+							  uint64_t *mask);
+	/* whether v[i] is one of set[0 .. nset - 1] */
+	void		(*in_u8) (const uint8_t *v, size_t n, const uint8_t *set, size_t nset,
+						  uint64_t *mask);
+	void		(*in_u16) (const uint16_t *v, size_t n, const uint16_t *set, size_t nset,
+						   uint64_t *mask);
+	void		(*in_u32) (const uint32_t *v, size_t n, const uint32_t *set, size_t nset,
+						   uint64_t *mask);
+	void		(*in_u64) (const uint64_t *v, size_t n, const uint64_t *set, size_t nset,
+						   uint64_t *mask);
+
+	/* bits set in words of 64; their numbers plus base, ascending, of which it returns how many */
+	size_t		(*bits_count) (const uint64_t *mask, size_t words);
+	size_t		(*bits_rows) (const uint64_t *mask, size_t words, uint32_t base, uint32_t *rows);
 } VectorKernels;
 
 /* The chosen table; the portable one until KernelsInit() was called. */

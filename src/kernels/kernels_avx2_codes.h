@@ -370,3 +370,68 @@ range64_u32(const uint32_t *v, uint32_t lo, uint32_t span)
 	}
 	return mask;
 }
+
+/* Unsigned comparison by a signed one: both sides with their sign bits turned. */
+PRIMITIVE uint64_t
+range64_u64(const uint64_t *v, uint64_t lo, uint64_t span)
+{
+	const __m256i turn = _mm256_set1_epi64x(INT64_MIN);
+	__m256i		from = _mm256_set1_epi64x((int64_t) lo);
+	__m256i		width = _mm256_xor_si256(_mm256_set1_epi64x((int64_t) span), turn);
+	uint64_t	beyond = 0;
+
+	for (int i = 0; i < 64; i += 4)
+	{
+		__m256i		x = _mm256_sub_epi64(_mm256_loadu_si256((const __m256i *) (v + i)), from);
+		__m256i		above = _mm256_cmpgt_epi64(_mm256_xor_si256(x, turn), width);
+
+		beyond |= (uint64_t) (uint32_t) _mm256_movemask_pd(_mm256_castsi256_pd(above)) << i;
+	}
+	return ~beyond;
+}
+
+PRIMITIVE uint64_t
+range64_f32(const float *v, float lo, float hi, bool nans)
+{
+	__m256		from = _mm256_set1_ps(lo);
+	__m256		to = _mm256_set1_ps(hi);
+	__m256		all = _mm256_castsi256_ps(_mm256_set1_epi32(nans ? -1 : 0));
+	uint64_t	mask = 0;
+
+	for (int i = 0; i < 64; i += 8)
+	{
+		__m256		x = _mm256_loadu_ps(v + i);
+		__m256		inside = _mm256_and_ps(_mm256_cmp_ps(x, from, _CMP_GE_OQ),
+										   _mm256_cmp_ps(x, to, _CMP_LE_OQ));
+		__m256		nan = _mm256_and_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q), all);
+
+		mask |= (uint64_t) (uint32_t) _mm256_movemask_ps(_mm256_or_ps(inside, nan)) << i;
+	}
+	return mask;
+}
+
+PRIMITIVE uint64_t
+range64_f64(const double *v, double lo, double hi, bool nans)
+{
+	__m256d		from = _mm256_set1_pd(lo);
+	__m256d		to = _mm256_set1_pd(hi);
+	__m256d		all = _mm256_castsi256_pd(_mm256_set1_epi64x(nans ? -1 : 0));
+	uint64_t	mask = 0;
+
+	for (int i = 0; i < 64; i += 4)
+	{
+		__m256d		x = _mm256_loadu_pd(v + i);
+		__m256d		inside = _mm256_and_pd(_mm256_cmp_pd(x, from, _CMP_GE_OQ),
+										   _mm256_cmp_pd(x, to, _CMP_LE_OQ));
+		__m256d		nan = _mm256_and_pd(_mm256_cmp_pd(x, x, _CMP_UNORD_Q), all);
+
+		mask |= (uint64_t) (uint32_t) _mm256_movemask_pd(_mm256_or_pd(inside, nan)) << i;
+	}
+	return mask;
+}
+
+PRIMITIVE size_t
+word_rows(uint64_t word, uint32_t base, uint32_t *rows)
+{
+	return bits_to_rows(word, base, rows);
+}

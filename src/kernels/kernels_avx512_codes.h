@@ -312,3 +312,81 @@ range64_u32(const uint32_t *v, uint32_t lo, uint32_t span)
 			_mm512_sub_epi32(load_bytes(v + i), from), width) << i;
 	return mask;
 }
+
+PRIMITIVE uint64_t
+range64_u64(const uint64_t *v, uint64_t lo, uint64_t span)
+{
+	__m512i		from = _mm512_set1_epi64((int64_t) lo);
+	__m512i		width = _mm512_set1_epi64((int64_t) span);
+	uint64_t	mask = 0;
+
+	for (int i = 0; i < 64; i += 8)
+		mask |= (uint64_t) _mm512_cmple_epu64_mask(
+			_mm512_sub_epi64(load_bytes(v + i), from), width) << i;
+	return mask;
+}
+
+PRIMITIVE uint64_t
+range64_f32(const float *v, float lo, float hi, bool nans)
+{
+	__m512		from = _mm512_set1_ps(lo);
+	__m512		to = _mm512_set1_ps(hi);
+	__mmask16	all = nans ? 0xffff : 0;
+	uint64_t	mask = 0;
+
+	for (int i = 0; i < 64; i += 16)
+	{
+		__m512		x = _mm512_loadu_ps(v + i);
+		__mmask16	inside = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(x, from, _CMP_GE_OQ),
+													 x, to, _CMP_LE_OQ);
+		__mmask16	nan = _mm512_mask_cmp_ps_mask(all, x, x, _CMP_UNORD_Q);
+
+		mask |= (uint64_t) (uint16_t) (inside | nan) << i;
+	}
+	return mask;
+}
+
+PRIMITIVE uint64_t
+range64_f64(const double *v, double lo, double hi, bool nans)
+{
+	__m512d		from = _mm512_set1_pd(lo);
+	__m512d		to = _mm512_set1_pd(hi);
+	__mmask8	all = nans ? 0xff : 0;
+	uint64_t	mask = 0;
+
+	for (int i = 0; i < 64; i += 8)
+	{
+		__m512d		x = _mm512_loadu_pd(v + i);
+		__mmask8	inside = _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(x, from, _CMP_GE_OQ),
+													 x, to, _CMP_LE_OQ);
+		__mmask8	nan = _mm512_mask_cmp_pd_mask(all, x, x, _CMP_UNORD_Q);
+
+		mask |= (uint64_t) (uint8_t) (inside | nan) << i;
+	}
+	return mask;
+}
+
+/*
+ * Many bits: the numbers compressed 16 at a time.  In a register and then stored: compressing
+ * into memory is slow on some CPUs.
+ */
+PRIMITIVE size_t
+word_rows(uint64_t word, uint32_t base, uint32_t *rows)
+{
+	const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	size_t		count = 0;
+
+	if (__builtin_popcountll(word) < 8)
+		return bits_to_rows(word, base, rows);
+	for (int i = 0; i < 64; i += 16)
+	{
+		__mmask16	part = (__mmask16) (word >> i);
+		unsigned	n = (unsigned) __builtin_popcount(part);
+		__m512i		numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32((int) (base + (uint32_t) i)));
+
+		_mm512_mask_storeu_epi32(rows + count, (__mmask16) ((1u << n) - 1),
+								 _mm512_maskz_compress_epi32(part, numbers));
+		count += n;
+	}
+	return count;
+}

@@ -109,6 +109,17 @@ row_place(const uint32_t *rows, size_t i, size_t stride)
 	return (rows != NULL ? rows[i] : i) * stride;
 }
 
+/* The numbers of a word's set bits, plus base, ascending; how many. */
+KERNELS_INLINE size_t
+bits_to_rows(uint64_t word, uint32_t base, uint32_t *rows)
+{
+	size_t		count = 0;
+
+	for (; word != 0; word &= word - 1)
+		rows[count++] = base + (uint32_t) __builtin_ctzll(word);
+	return count;
+}
+
 extern const VectorKernels KernelsPortable;
 
 #if defined(__x86_64__)

@@ -361,3 +361,95 @@ range64_u32(const uint32_t *v, uint32_t lo, uint32_t span)
 							 in_range_u32(v + 16 * i + 8, from, width));
 	return mask_of(bytes[0], bytes[1], bytes[2], bytes[3]);
 }
+
+/* 16 values of 8 bytes as bytes of ones or zeros, from eight comparisons of two. */
+PRIMITIVE uint8x16_t
+narrow_u64(const uint64x2_t *inside)
+{
+	uint32x4_t	words[4];
+	uint16x8_t	halves[2];
+
+	for (int i = 0; i < 4; i++)
+		words[i] = vuzp1q_u32(vreinterpretq_u32_u64(inside[2 * i]),
+							  vreinterpretq_u32_u64(inside[2 * i + 1]));
+	for (int i = 0; i < 2; i++)
+		halves[i] = vuzp1q_u16(vreinterpretq_u16_u32(words[2 * i]),
+							   vreinterpretq_u16_u32(words[2 * i + 1]));
+	return vuzp1q_u8(vreinterpretq_u8_u16(halves[0]), vreinterpretq_u8_u16(halves[1]));
+}
+
+PRIMITIVE uint64_t
+range64_u64(const uint64_t *v, uint64_t lo, uint64_t span)
+{
+	uint64x2_t	from = vdupq_n_u64(lo);
+	uint64x2_t	width = vdupq_n_u64(span);
+	uint8x16_t	bytes[4];
+
+	for (int i = 0; i < 4; i++)
+	{
+		uint64x2_t	inside[8];
+
+		for (int j = 0; j < 8; j++)
+			inside[j] = vcleq_u64(vsubq_u64(vld1q_u64(v + 16 * i + 2 * j), from), width);
+		bytes[i] = narrow_u64(inside);
+	}
+	return mask_of(bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+PRIMITIVE uint64_t
+range64_f32(const float *v, float lo, float hi, bool nans)
+{
+	float32x4_t from = vdupq_n_f32(lo);
+	float32x4_t to = vdupq_n_f32(hi);
+	uint32x4_t	all = vdupq_n_u32(nans ? UINT32_MAX : 0);
+	uint8x16_t	bytes[4];
+
+	for (int i = 0; i < 4; i++)
+	{
+		uint16x8_t	halves[2];
+		uint32x4_t	inside[4];
+
+		for (int j = 0; j < 4; j++)
+		{
+			float32x4_t x = vld1q_f32(v + 16 * i + 4 * j);
+
+			inside[j] = vorrq_u32(vandq_u32(vcgeq_f32(x, from), vcleq_f32(x, to)),
+								  vbicq_u32(all, vceqq_f32(x, x)));
+		}
+		for (int j = 0; j < 2; j++)
+			halves[j] = vuzp1q_u16(vreinterpretq_u16_u32(inside[2 * j]),
+								   vreinterpretq_u16_u32(inside[2 * j + 1]));
+		bytes[i] = vuzp1q_u8(vreinterpretq_u8_u16(halves[0]), vreinterpretq_u8_u16(halves[1]));
+	}
+	return mask_of(bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+PRIMITIVE uint64_t
+range64_f64(const double *v, double lo, double hi, bool nans)
+{
+	float64x2_t from = vdupq_n_f64(lo);
+	float64x2_t to = vdupq_n_f64(hi);
+	uint64x2_t	all = vdupq_n_u64(nans ? UINT64_MAX : 0);
+	uint8x16_t	bytes[4];
+
+	for (int i = 0; i < 4; i++)
+	{
+		uint64x2_t	inside[8];
+
+		for (int j = 0; j < 8; j++)
+		{
+			float64x2_t x = vld1q_f64(v + 16 * i + 2 * j);
+
+			inside[j] = vorrq_u64(vandq_u64(vcgeq_f64(x, from), vcleq_f64(x, to)),
+								  vbicq_u64(all, vceqq_f64(x, x)));
+		}
+		bytes[i] = narrow_u64(inside);
+	}
+	return mask_of(bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+PRIMITIVE size_t
+word_rows(uint64_t word, uint32_t base, uint32_t *rows)
+{
+	return bits_to_rows(word, base, rows);
+}

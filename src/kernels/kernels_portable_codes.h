@@ -261,7 +261,77 @@ bits_planes_rows(const uint8_t *planes, size_t nplanes, size_t plane_stride,
 RANGE(range_u8, uint8_t)
 RANGE(range_u16, uint16_t)
 RANGE(range_u32, uint32_t)
+RANGE(range_u64, uint64_t)
 
 #undef RANGE
+
+/* The same of floats; a NaN is the value that is not itself. */
+#define RANGE_FLOAT(name, type) \
+	static void \
+	name(const type *v, size_t n, type lo, type hi, bool nans, uint64_t *mask) \
+	{ \
+		for (size_t i = 0; i < n; i += 64) \
+		{ \
+			size_t		bits = n - i < 64 ? n - i : 64; \
+			uint64_t	word = 0; \
+			for (size_t j = 0; j < bits; j++) \
+			{ \
+				type		x = v[i + j]; \
+				word |= (uint64_t) ((lo <= x && x <= hi) || (nans && x != x)) << j; \
+			} \
+			mask[i / 64] = word; \
+		} \
+	}
+
+RANGE_FLOAT(range_f32, float)
+RANGE_FLOAT(range_f64, double)
+
+#undef RANGE_FLOAT
+
+#define IN_SET(name, type) \
+	static void \
+	name(const type *v, size_t n, const type *set, size_t nset, uint64_t *mask) \
+	{ \
+		for (size_t i = 0; i < n; i += 64) \
+		{ \
+			size_t		bits = n - i < 64 ? n - i : 64; \
+			uint64_t	word = 0; \
+			for (size_t j = 0; j < bits; j++) \
+			{ \
+				bool		found = false; \
+				for (size_t k = 0; k < nset; k++) \
+					found = found || v[i + j] == set[k]; \
+				word |= (uint64_t) found << j; \
+			} \
+			mask[i / 64] = word; \
+		} \
+	}
+
+IN_SET(in_u8, uint8_t)
+IN_SET(in_u16, uint16_t)
+IN_SET(in_u32, uint32_t)
+IN_SET(in_u64, uint64_t)
+
+#undef IN_SET
+
+static size_t
+bits_count(const uint64_t *mask, size_t words)
+{
+	size_t		count = 0;
+
+	for (size_t i = 0; i < words; i++)
+		count += (size_t) __builtin_popcountll(mask[i]);
+	return count;
+}
+
+static size_t
+bits_rows(const uint64_t *mask, size_t words, uint32_t base, uint32_t *rows)
+{
+	size_t		count = 0;
+
+	for (size_t i = 0; i < words; i++)
+		count += bits_to_rows(mask[i], base + (uint32_t) (i * 64), rows + count);
+	return count;
+}
 
 #endif							/* MILVUS_KERNELS_PORTABLE_CODES_H */

@@ -623,4 +623,13 @@ const VectorKernels KT_TABLE = {
 	.range_u8 = range_u8,
 	.range_u16 = range_u16,
 	.range_u32 = range_u32,
+	.range_u64 = range_u64,
+	.range_f32 = range_f32,
+	.range_f64 = range_f64,
+	.in_u8 = in_u8,
+	.in_u16 = in_u16,
+	.in_u32 = in_u32,
+	.in_u64 = in_u64,
+	.bits_count = bits_count,
+	.bits_rows = bits_rows,
 };

@@ -32,8 +32,13 @@
  *						k is a constant 0..3
  *	pq4_blocks(n, lut, blocks, m, out)
  *						pq4_scan of n blocks, a constant 1 or PQ4_BLOCKS
- *	range64_u8(v, lo, span), range64_u16, range64_u32
+ *	range64_u8(v, lo, span), range64_u16, range64_u32, range64_u64
  *						the mask of 64 values v with v - lo <= span, as unsigned
+ *	range64_f32(v, lo, hi, nans), range64_f64
+ *						the mask of 64 values v with lo <= v <= hi, and of NaNs when nans is set
+ *	word_rows(word, base, rows)
+ *						the numbers of the set bits, plus base; how many.  Only so much of rows
+ *						is written
  */
 
 /* How many counts of 8 may be added up before a byte runs over. */
@@ -574,5 +579,85 @@ pq4_scan(const uint8_t *lut, const uint8_t *blocks, size_t nblocks, size_t m, ui
 RANGE(range_u8, range64_u8, uint8_t)
 RANGE(range_u16, range64_u16, uint16_t)
 RANGE(range_u32, range64_u32, uint32_t)
+RANGE(range_u64, range64_u64, uint64_t)
 
 #undef RANGE
+
+#define RANGE_FLOAT(name, range64, type) \
+	KT_FUNC void \
+	name(const type *v, size_t n, type lo, type hi, bool nans, uint64_t *mask) \
+	{ \
+		size_t		i = 0; \
+		for (; i + 64 <= n; i += 64) \
+			mask[i / 64] = range64(v + i, lo, hi, nans); \
+		if (i < n) \
+		{ \
+			type		last[64] = {0}; \
+			memcpy(last, v + i, (n - i) * sizeof(type)); \
+			mask[i / 64] = range64(last, lo, hi, nans) & ((UINT64_C(1) << (n - i)) - 1); \
+		} \
+	}
+
+RANGE_FLOAT(range_f32, range64_f32, float)
+RANGE_FLOAT(range_f64, range64_f64, double)
+
+#undef RANGE_FLOAT
+
+/* A set is so many ranges of one value; 64 values stay in the nearest cache meanwhile. */
+#define IN_SET(name, range64, type) \
+	KT_FUNC void \
+	name(const type *v, size_t n, const type *set, size_t nset, uint64_t *mask) \
+	{ \
+		size_t		i = 0; \
+		for (; i + 64 <= n; i += 64) \
+		{ \
+			uint64_t	word = 0; \
+			for (size_t k = 0; k < nset; k++) \
+				word |= range64(v + i, set[k], 0); \
+			mask[i / 64] = word; \
+		} \
+		if (i < n) \
+		{ \
+			type		last[64] = {0}; \
+			uint64_t	word = 0; \
+			memcpy(last, v + i, (n - i) * sizeof(type)); \
+			for (size_t k = 0; k < nset; k++) \
+				word |= range64(last, set[k], 0); \
+			mask[i / 64] = word & ((UINT64_C(1) << (n - i)) - 1); \
+		} \
+	}
+
+IN_SET(in_u8, range64_u8, uint8_t)
+IN_SET(in_u16, range64_u16, uint16_t)
+IN_SET(in_u32, range64_u32, uint32_t)
+IN_SET(in_u64, range64_u64, uint64_t)
+
+#undef IN_SET
+
+/* Independent sums: a count depends on the register it is written to, on many CPUs. */
+KT_FUNC size_t
+bits_count(const uint64_t *mask, size_t words)
+{
+	size_t		a = 0;
+	size_t		b = 0;
+	size_t		i = 0;
+
+	for (; i + 2 <= words; i += 2)
+	{
+		a += (size_t) __builtin_popcountll(mask[i]);
+		b += (size_t) __builtin_popcountll(mask[i + 1]);
+	}
+	if (i < words)
+		a += (size_t) __builtin_popcountll(mask[i]);
+	return a + b;
+}
+
+KT_FUNC size_t
+bits_rows(const uint64_t *mask, size_t words, uint32_t base, uint32_t *rows)
+{
+	size_t		count = 0;
+
+	for (size_t i = 0; i < words; i++)
+		count += word_rows(mask[i], base + (uint32_t) (i * 64), rows + count);
+	return count;
+}
