@@ -42,6 +42,7 @@
 #define RelationLocatorDatabase(rel) ((rel)->rd_node.dbNode)
 #define RelationLocatorNumber(rel) ((rel)->rd_node.relNode)
 #define RelidByRelfilenumber RelidByRelfilenode
+#define RelFileNumber Oid
 #endif
 
 #if PG_VERSION_NUM < 170000

@@ -29,7 +29,7 @@
 #define TABLE_MANIFEST_VALUE ((Oid) 1)
 #define TABLE_MAP_VALUE ((Oid) 2)
 
-/* Blocks of one page map tuple. */
+/* Blocks of one page map tuple: 8 bytes header, then a bit a block. */
 #define TABLE_MAP_BYTES 1024
 #define TABLE_MAP_BLOCKS (TABLE_MAP_BYTES * 8)
 
@@ -234,12 +234,21 @@ extern void TableMapTouch(Relation rel, BlockNumber block);
  */
 extern uint64 *TableMapRead(Relation rel, BlockNumber nblocks);
 /*
+/*
+ * Make the map's tuples for blocks 0 .. nblocks - 1.  They have effect after this transaction;
+ * so the one that writes a segment calls it, and the later one that finishes it can set bits.
+ */
+extern void TableMapExtend(Relation rel, BlockNumber nblocks);
+/*
  * Set bits of those of `blocks` that are pure (README: under the page's share lock every tuple is
  * a stub with xmin behind the horizon and no xmax but a locker's, no LP_DEAD; and the stubs are
  * exactly the rows that ALL manifest entries, Sealed ones too, record for the block).  Only after
- * the transaction that set the entries Flushed has committed.  Called by finishing and VACUUM.
+ * the transaction that set the entries Flushed has committed.  Called by finishing and VACUUM,
+ * with ShareUpdateExclusiveLock at least.  False: for some of them the map is new and a
+ * transaction that is writing the table may not know of it; call again later, in another
+ * transaction.
  */
-extern void TableMapSetPure(Relation rel, const BlockNumber *blocks, int nblocks);
+extern bool TableMapSetPure(Relation rel, const BlockNumber *blocks, int nblocks);
 
 /* ---- tableseal.c, tablecompact.c ---- */
 
