@@ -234,7 +234,6 @@ extern void TableMapTouch(Relation rel, BlockNumber block);
  */
 extern uint64 *TableMapRead(Relation rel, BlockNumber nblocks);
 /*
-/*
  * Make the map's tuples for blocks 0 .. nblocks - 1.  They have effect after this transaction;
  * so the one that writes a segment calls it, and the later one that finishes it can set bits.
  */

@@ -11,8 +11,8 @@
  *
  * A tuple has effect for writers once they know of it.  Inserting one invalidates the
  * table's relation cache entry, which holds what a backend knows; a writer that took its
- * lock on the table earlier may not have noticed.  So bits are set only after a moment was
- * seen, behind the inserting transaction's end, at which no writer held a lock.
+ * lock on the table earlier may not have noticed.  So bits are set only after those who
+ * held a lock behind the inserting transaction's end have gone.
  */
 #include "postgres.h"
 
@@ -232,6 +232,7 @@ TableMapTouch(Relation rel, BlockNumber block)
 	ItemPointerData tid;
 	MapTuple	map;
 
+	/* without a map, or one that writers do not know yet, no scan goes by it */
 	if (!may_have_map(rel) || (cache != NULL && seq >= cache->n))
 		return;
 	toast = table_open(rel->rd_rel->reltoastrelid, RowExclusiveLock);
