@@ -10,6 +10,8 @@
 #include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
@@ -63,8 +65,12 @@
 
 #if PG_VERSION_NUM >= 160000
 #define MilvusOwnsRelation(relid) object_ownercheck(RelationRelationId, relid, GetUserId())
+#define MilvusOwnsDatabase(oid) object_ownercheck(DatabaseRelationId, oid, GetUserId())
+#define MilvusOwnsExtension(oid) object_ownercheck(ExtensionRelationId, oid, GetUserId())
 #else
 #define MilvusOwnsRelation(relid) pg_class_ownercheck(relid, GetUserId())
+#define MilvusOwnsDatabase(oid) pg_database_ownercheck(oid, GetUserId())
+#define MilvusOwnsExtension(oid) pg_extension_ownercheck(oid, GetUserId())
 #endif
 
 /* search_path as index expressions are evaluated with; before 17 it is the caller's. */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "coord_bgworkers/coord_internal.h"
 #include "guc.h"
 #include "index/index.h"
 #include "kernels/kernels.h"
@@ -137,6 +138,37 @@ MilvusDefineSettings(void)
 							 "When off, or when no worker can be had, the inserting backend seals it.",
 							 &milvus_settings.background_seal, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.max_workers",
+							"Number of background workers that run at a time.",
+							"With the library in \"shared_preload_libraries\"; 0: none.",
+							&milvus_settings.max_workers, 2, 0, COORD_MAX_WORKERS,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.worker_naptime",
+							"Time between two looks at a table that could not be sealed at the first.",
+							NULL,
+							&milvus_settings.worker_naptime, 60, 1, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.worker_cost_limit",
+							"Cost of pages read and written after which a background worker sleeps.",
+							"Counted as \"vacuum_cost_page_hit\", \"vacuum_cost_page_miss\" and "
+							"\"vacuum_cost_page_dirty\" say.",
+							&milvus_settings.worker_cost_limit, 2000, 1, 1000000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("milvus.worker_cost_delay",
+							 "Time that a background worker sleeps then.",
+							 "0 turns this off.",
+							 &milvus_settings.worker_cost_delay, 2, 0, 100,
+							 PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.warm_cache",
+							 "Background workers make and verify cache files ahead of the first search.",
+							 NULL,
+							 &milvus_settings.warm_cache, true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.seal_eagerly",
+							 "Seals every row of every table as soon as it may be (for tests).",
+							 NULL,
+							 &milvus_settings.seal_eagerly, false,
+							 PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	DefineCustomStringVariable("milvus.simd",
 							   "Instruction set of the distance kernels.",
 							   "\"auto\" takes the best one this CPU has.",

@@ -24,6 +24,12 @@ typedef struct MilvusSettings
 	int			cache_size;		/* milvus.cache_size, MB; 0: no cache; -1: no bound */
 	int			growing_rows;	/* milvus.growing_rows; 0: by dimension */
 	bool		background_seal;	/* milvus.background_seal */
+	int			max_workers;	/* milvus.max_workers */
+	int			worker_naptime; /* milvus.worker_naptime, s */
+	int			worker_cost_limit;	/* milvus.worker_cost_limit */
+	double		worker_cost_delay;	/* milvus.worker_cost_delay, ms */
+	bool		warm_cache;		/* milvus.warm_cache */
+	bool		seal_eagerly;	/* milvus.seal_eagerly */
 	char	   *simd;			/* milvus.simd */
 	char	   *debug_point;	/* milvus.debug_point */
 } MilvusSettings;

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "coord_bgworkers/coord.h"
 #include "fmgr.h"
 #include "guc.h"
 #include "kernels/kernels.h"
@@ -22,4 +23,5 @@ _PG_init(void)
 	AnnDefinePgvectorOptions();
 	AnnInstallExplain();
 	AnnInstallPlannerHook();
+	CoordInit();
 }

@@ -322,6 +322,12 @@ make_room(uint64 bytes)
 	}
 }
 
+void
+SegmentCacheTrim(void)
+{
+	(void) make_room(0);
+}
+
 static void
 fill_cleanup(void *arg)
 {

@@ -152,6 +152,8 @@ extern void SegmentCacheEnd(SegmentCacheFill *fill);
  * of them).
  */
 extern void SegmentCacheSweep(Relation rel, const SegmentId *ids, int nids);
+/* Remove the files used longest ago until milvus.cache_size is kept. */
+extern void SegmentCacheTrim(void);
 /* Remove the files of relations that `known` does not know, and abandoned ones. */
 typedef bool (*SegmentCacheKnown) (Oid space, Oid database, Oid relation);
 extern void SegmentCacheSweepUnknown(SegmentCacheKnown known);

@@ -149,7 +149,7 @@ foreach my $wants ('DROP INDEX items_embedding', 'TRUNCATE items', 'ALTER TABLE 
 	# two pages of growing rows: past the limit, not so far that the inserter seals
 	$node->safe_psql('restored', $not_us . sprintf($add, 10001, 10150));
 	$node->poll_query_until('restored',
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'milvus seal' AND wait_event = 'advisory'})
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'milvus worker' AND wait_event = 'advisory'})
 	  or die 'no worker seals';
 	my $session = $node->background_psql('restored');
 	$session->query_until(qr/begun/, "\\echo begun\n$not_us $wants;\n");
@@ -160,7 +160,7 @@ foreach my $wants ('DROP INDEX items_embedding', 'TRUNCATE items', 'ALTER TABLE 
 	is($session->query_safe('SELECT 1;'), 1, "$wants goes through");
 	$session->quit;
 	$holder->quit;
-	$node->poll_query_until('restored', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'milvus seal'})
+	$node->poll_query_until('restored', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'milvus worker'})
 	  or die 'the worker does not end';
 	is(check_index($node, 'items_embedding', dbname => 'restored'), '', "$wants: no problem")
 	  if $wants =~ /TRUNCATE|ALTER/;

@@ -581,7 +581,11 @@ extern BlockNumber AnnCollectGarbage(Relation index, Relation heap);
 extern void AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 growing_rows);
 /* Have a background worker do what VACUUM leaves to it; false: there is none to be had. */
 extern bool AnnStartWorker(Relation index, AnnSealMode mode);
-extern PGDLLEXPORT void AnnSealWorkerMain(Datum arg);
+/*
+ * What such a worker does, in a transaction without a snapshot, which would hold back VACUUM for the time
+ * of the build.  (Merging segments without vectors takes one while the table is read.)
+ */
+extern void AnnRunSeal(Oid indexid, AnnSealMode mode);
 
 /* ---- statistics of the last scan (annstats.c) ---- */
 

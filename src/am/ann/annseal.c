@@ -11,6 +11,7 @@
 #include "access/transam.h"
 #include "am/ann/ann.h"
 #include "am/ann/annattr.h"
+#include "coord_bgworkers/coord.h"
 #include "guc.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
@@ -454,7 +455,7 @@ read_segment_rows(SealState *state, SourceSegment *source)
 			: row < (uint64) entry->rows + entry->zero_rows ? ANN_ROW_ZERO : ANN_ROW_NULL;
 		ItemPointerData tid;
 
-		CHECK_FOR_INTERRUPTS();
+		CoordThrottle();
 		source->places[row] = PLACE_NONE;
 		if (bit_is_set(source->marks, row))
 			continue;
@@ -577,7 +578,7 @@ read_growing_rows(SealState *state, const SegmentId *index_id)
 		Buffer		buffer;
 		Size		offset = ANN_FIRST_ENTRY;
 
-		CHECK_FOR_INTERRUPTS();
+		CoordThrottle();
 		buffer = AnnGrowingOpen(state->index, index_id, block, state->growing_ordinal + done,
 								BUFFER_LOCK_SHARE, &info);
 		if (!BufferIsValid(buffer))

@@ -9,6 +9,7 @@
 #include "am/ann/annattr.h"
 #include "compat.h"
 #include "commands/progress.h"
+#include "coord_bgworkers/coord.h"
 #include "guc.h"
 #include "index/sq8.h"
 #include "miscadmin.h"
@@ -283,6 +284,7 @@ env_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) total);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) done);
+	CoordReportProgress(done, total);
 }
 
 void

@@ -1,31 +1,24 @@
 /*
  * annworker.c
- *		Who seals a full growing part: a background worker that an inserter starts,
- *		or the inserter itself.
+ *		Who seals a full growing part: a background worker that an inserter asks for
+ *		(src/coord_bgworkers), or the inserter itself.
  *
  * Insert-only tables are vacuumed too seldom to leave sealing to VACUUM.  The
- * worker is a dynamic one, so nothing has to be preloaded; it runs at a low
- * priority and gives way to sessions that wait for the table.
+ * worker gives way to sessions that wait for the table.
  */
 #include "postgres.h"
-
-#include <sys/resource.h>
 
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "am/ann/ann.h"
 #include "catalog/index.h"
+#include "coord_bgworkers/coord.h"
 #include "guc.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
-#include "tcop/tcopprot.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -40,35 +33,11 @@
 #define SLOW_DOWN_FACTOR 8
 #define SLOW_DOWN_DELAY 5
 
-typedef struct WorkerArgs
-{
-	Oid			database;
-	Oid			index;
-	AnnSealMode mode;
-} WorkerArgs;
-
-StaticAssertDecl(sizeof(WorkerArgs) <= BGW_EXTRALEN, "worker arguments must fit");
-
 bool
 AnnStartWorker(Relation index, AnnSealMode mode)
 {
-	BackgroundWorker worker;
-	WorkerArgs	args;
-
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "milvus");
-	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "AnnSealWorkerMain");
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "milvus seal of index %u",
-			 RelationGetRelid(index));
-	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "milvus seal");
-	args.database = MyDatabaseId;
-	args.index = RelationGetRelid(index);
-	args.mode = mode;
-	memcpy(worker.bgw_extra, &args, sizeof(args));
-	return RegisterDynamicBackgroundWorker(&worker, NULL);
+	return CoordRequest(RelationGetRelid(index),
+						mode == ANN_SEAL_GROWING ? COORD_INDEX_SEAL : COORD_INDEX_MERGE);
 }
 
 /*
@@ -145,54 +114,33 @@ seal_until_short(Relation index, Relation heap)
 }
 
 void
-AnnSealWorkerMain(Datum arg)
+AnnRunSeal(Oid indexid, AnnSealMode mode)
 {
-	WorkerArgs	args;
 	Oid			heapid;
 	Relation	heap;
 	Relation	index;
 
-	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-	/* searches come first */
-	(void) setpriority(PRIO_PROCESS, 0, 15);
-
-	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
-	SetCurrentStatementStartTimestamp();
-	/*
-	 * Without a snapshot, which would hold back VACUUM for the time of the build.  (Merging segments
-	 * without vectors takes one while the table is read.)
-	 */
-	StartTransactionCommand();
-	pgstat_report_activity(STATE_RUNNING, "sealing vector index segments");
-
 	/* whoever holds a stronger lock is about to change or drop it: not now */
-	heapid = IndexGetRelation(args.index, true);
-	if (OidIsValid(heapid) && ConditionalLockRelationOid(heapid, RowExclusiveLock))
+	heapid = IndexGetRelation(indexid, true);
+	if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, RowExclusiveLock))
+		return;
+	heap = try_table_open(heapid, NoLock);
+	if (heap != NULL && ConditionalLockRelationOid(indexid, RowExclusiveLock))
 	{
-		heap = try_table_open(heapid, NoLock);
-		if (heap != NULL && ConditionalLockRelationOid(args.index, RowExclusiveLock))
+		index = try_relation_open(indexid, NoLock);
+		/* the number may be another relation's by now */
+		if (index != NULL && AnnIsOurIndex(index) && index->rd_index->indrelid == heapid)
 		{
-			index = try_relation_open(args.index, NoLock);
-			/* the number may be another relation's by now */
-			if (index != NULL && AnnIsOurIndex(index) && index->rd_index->indrelid == heapid)
-			{
-				AnnYieldFor(heapid, args.index);
-				if (args.mode == ANN_SEAL_GROWING)
-					seal_until_short(index, heap);
-				else
-					(void) AnnSeal(index, heap, args.mode, true);
-				AnnYieldFor(InvalidOid, InvalidOid);
-			}
-			if (index != NULL)
-				relation_close(index, NoLock);
+			AnnYieldFor(heapid, indexid);
+			if (mode == ANN_SEAL_GROWING)
+				seal_until_short(index, heap);
+			else
+				(void) AnnSeal(index, heap, mode, true);
+			AnnYieldFor(InvalidOid, InvalidOid);
 		}
-		if (heap != NULL)
-			table_close(heap, NoLock);
+		if (index != NULL)
+			relation_close(index, NoLock);
 	}
-	CommitTransactionCommand();
-	pgstat_report_activity(STATE_IDLE, NULL);
-	proc_exit(0);
+	if (heap != NULL)
+		table_close(heap, NoLock);
 }

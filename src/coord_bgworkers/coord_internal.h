@@ -1,0 +1,188 @@
+/*
+ * coord_internal.h
+ *		Shared memory of the launcher and its workers, and what their files call
+ *		of each other.
+ */
+#ifndef MILVUS_COORD_INTERNAL_H
+#define MILVUS_COORD_INTERNAL_H
+
+#include "coord_bgworkers/coord.h"
+#include "nodes/pg_list.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "utils/timestamp.h"
+
+#define COORD_MAX_WORKERS 64
+#define COORD_MAX_JOBS 1024
+#define COORD_MAX_DATABASES 512
+#define COORD_ERROR_LEN 256
+
+#define COORD_NEVER PG_INT64_MAX	/* a time that does not come */
+
+/* Back-off of a job that failed, of a database that could not be connected to: ms. */
+#define COORD_BACKOFF_MIN 1000
+#define COORD_BACKOFF_MAX (10 * 60 * 1000)
+
+/* Whether a database has the extension, as far as somebody looked. */
+typedef enum CoordPresence
+{
+	COORD_UNKNOWN,
+	COORD_ABSENT,
+	COORD_PRESENT
+} CoordPresence;
+
+typedef struct CoordDatabase
+{
+	Oid			database;		/* InvalidOid: free entry */
+	CoordPresence extension;
+	int			blocks;			/* commands under way that want nobody connected */
+	bool		overflow;		/* a request was lost: look what is due */
+	int			failures;		/* workers in a row that could not connect */
+	TimestampTz not_before;		/* no worker before this because of them */
+	TimestampTz used;
+} CoordDatabase;
+
+typedef enum CoordWorkerState
+{
+	COORD_WORKER_FREE,
+	COORD_WORKER_STARTING,		/* asked the postmaster for */
+	COORD_WORKER_WAITING,
+	COORD_WORKER_RUNNING
+} CoordWorkerState;
+
+typedef struct CoordWorker
+{
+	CoordWorkerState state;
+	int			database;		/* of databases[] */
+	uint32		cookie;			/* of this use of the slot */
+	bool		eager;			/* for milvus.seal_eagerly */
+	bool		stop;			/* is to leave */
+	bool		connected;
+	pid_t		pid;			/* 0: not running yet */
+	Latch	   *latch;
+	TimestampTz since;			/* of this state */
+	uint64		wakeups;
+	int			job;			/* of jobs[], -1: none */
+	pg_atomic_uint64 done;		/* progress of the job */
+	pg_atomic_uint64 total;
+} CoordWorker;
+
+typedef enum CoordJobState
+{
+	COORD_JOB_FREE,
+	COORD_JOB_QUEUED,			/* to be run from `due` on */
+	COORD_JOB_RUNNING,
+	COORD_JOB_BACKOFF			/* failed; again from `due` on */
+} CoordJobState;
+
+typedef struct CoordJob
+{
+	CoordJobState state;
+	int			database;		/* of databases[] */
+	Oid			relation;
+	CoordJobKind kind;
+	bool		again;			/* asked for while running */
+	uint32		attempts;		/* that failed, in a row */
+	uint32		rounds;			/* in a row that left something for later */
+	TimestampTz queued;
+	TimestampTz due;
+	TimestampTz started;
+	uint64		rows;			/* growth noted since it was queued */
+	uint64		bytes;
+	char		error[COORD_ERROR_LEN]; /* of the last failure */
+} CoordJob;
+
+typedef struct CoordShared
+{
+	LWLock	   *lock;			/* of all that follows */
+	pid_t		launcher_pid;	/* 0: none */
+	Latch	   *launcher_latch;
+	TimestampTz launcher_since;
+	uint64		launcher_wakeups;
+	uint32		cookie;
+	int			njobs;			/* jobs in use */
+	CoordDatabase databases[COORD_MAX_DATABASES];
+	CoordWorker workers[COORD_MAX_WORKERS];
+	CoordJob	jobs[COORD_MAX_JOBS];
+} CoordShared;
+
+/* NULL: not preloaded. */
+extern CoordShared *coord_shared;
+
+/* What a worker was started with: bgw_extra. */
+typedef struct CoordWorkerArgs
+{
+	uint32		cookie;
+} CoordWorkerArgs;
+
+/* What a job says when it ended without an error. */
+typedef struct CoordOutcome
+{
+	int64		later;			/* ms after which it is to be run again, -1: it is done */
+} CoordOutcome;
+
+/* A job of this database, in memory of the process. */
+typedef struct CoordDue
+{
+	Oid			relation;
+	CoordJobKind kind;
+} CoordDue;
+
+/* ---- coordqueue.c; all of it under the lock ---- */
+
+extern void CoordRequestSharedMemory(void);
+extern const char *CoordKindName(CoordJobKind kind);
+/* Entry of a database, made when there is none; -1: no room. */
+extern int	CoordFindDatabase(Oid database, bool make);
+/* Queue a job; false: no room (the database is looked over later). */
+extern bool CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
+					   uint64 rows, uint64 bytes, uint64 limit_rows, uint64 limit_bytes);
+/* Number of the job that a worker for a database should do now, or -1. */
+extern int	CoordNextJob(int database, TimestampTz now);
+/* Whether a job may be begun now. */
+extern bool CoordJobIsDue(const CoordJob *job, TimestampTz now);
+extern void CoordFreeJob(CoordJob *job);
+extern void CoordForgetDatabase(int database);
+extern void CoordReleaseDatabase(int database);
+extern void CoordWakeLauncher(void);
+extern int64 CoordBackoff(uint32 failures);
+
+/* ---- coordlauncher.c ---- */
+
+extern void CoordRegisterLauncher(void);
+extern PGDLLEXPORT void CoordLauncherMain(Datum arg);
+
+/* ---- coordworker.c ---- */
+
+extern PGDLLEXPORT void CoordWorkerMain(Datum arg);
+extern PGDLLEXPORT void CoordDynamicMain(Datum arg);
+/* Have the postmaster start a worker that does one job (without preload). */
+extern bool CoordStartDynamic(Oid relation, CoordJobKind kind);
+
+/* What became of the jobs that a session waited for; in dynamic shared memory. */
+typedef struct CoordRunResult
+{
+	uint64		jobs;			/* done without an error */
+	uint64		failed;
+	bool		finished;
+	char		error[COORD_ERROR_LEN]; /* of the last that failed */
+} CoordRunResult;
+
+/* Start a dynamic worker for all that is due in this database, wait until it is through. */
+extern void CoordRunDue(CoordRunResult *result);
+
+/* ---- coordjob.c ---- */
+
+/* Do a job; outside of a transaction, errors are the caller's. */
+extern void CoordRunJob(Oid relation, CoordJobKind kind, uint32 rounds, CoordOutcome *outcome);
+/* Jobs that are due by what the database's relations say; outside of a transaction. */
+extern bool CoordFindDue(List **due, MemoryContext context);
+/* Say in pg_stat_activity what is being done. */
+extern void CoordReportActivity(Oid relation, CoordJobKind kind);
+
+/* ---- coordhooks.c ---- */
+
+extern void CoordInstallHooks(void);
+
+#endif							/* MILVUS_COORD_INTERNAL_H */

@@ -1,0 +1,550 @@
+/*
+ * coordworker.c
+ *		Workers: those that the launcher starts for a database and that do its jobs
+ *		until there are none, and dynamic ones for a single job without preload.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "access/xact.h"
+#include "am/ann/ann.h"
+#include "coord_bgworkers/coord_internal.h"
+#include "guc.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+/* A worker without work waits so long for more before it leaves: ms. */
+#define LINGER 2000
+/* Priority of workers among the processes of the machine: searches come first. */
+#define NICENESS 15
+/* Longest sleep of the throttle, in multiples of milvus.worker_cost_delay. */
+#define MAX_DELAY_FACTOR 4
+
+/* This process's slot; NULL in other processes and in dynamic workers. */
+static CoordWorker *my_worker = NULL;
+/* Whether this process does a job. */
+static bool in_job = false;
+
+/* ---- for the code of jobs ---- */
+
+void
+CoordReportProgress(uint64 done, uint64 total)
+{
+	if (my_worker == NULL)
+		return;
+	pg_atomic_write_u64(&my_worker->total, total);
+	pg_atomic_write_u64(&my_worker->done, done);
+}
+
+/*
+ * The server counts the cost of pages for VACUUM; it counts ours in the same unit.
+ */
+void
+CoordThrottle(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (!in_job || milvus_settings.worker_cost_delay <= 0)
+		return;
+	VacuumCostActive = true;
+	if (VacuumCostBalance >= milvus_settings.worker_cost_limit)
+	{
+		double		delay = milvus_settings.worker_cost_delay * VacuumCostBalance /
+			milvus_settings.worker_cost_limit;
+
+		delay = Min(delay, milvus_settings.worker_cost_delay * MAX_DELAY_FACTOR);
+		VacuumCostBalance = 0;
+		/* a latch set for other reasons must not be lost, so it is not waited for */
+		pgstat_report_wait_start(PG_WAIT_EXTENSION);
+		pg_usleep((long) (delay * 1000));
+		pgstat_report_wait_end();
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* ---- running jobs ---- */
+
+static void
+begin_work(void)
+{
+	in_job = true;
+	VacuumCostBalance = 0;
+	VacuumCostActive = milvus_settings.worker_cost_delay > 0;
+}
+
+static void
+end_work(void)
+{
+	in_job = false;
+	VacuumCostActive = false;
+}
+
+typedef struct JobName
+{
+	Oid			relation;
+	CoordJobKind kind;
+} JobName;
+
+static void
+job_context(void *arg)
+{
+	const JobName *name = arg;
+
+	if (OidIsValid(name->relation))
+		errcontext("background job \"%s\" of relation %u", CoordKindName(name->kind), name->relation);
+	else
+		errcontext("background job \"%s\"", CoordKindName(name->kind));
+}
+
+/*
+ * Run a job, report its error to the log and into error[COORD_ERROR_LEN].
+ */
+static bool
+run_guarded(Oid relation, CoordJobKind kind, uint32 rounds, CoordOutcome *outcome, char *error,
+			const volatile bool *unwanted)
+{
+	MemoryContext context;
+	JobName		name = {relation, kind};
+	ErrorContextCallback callback = {error_context_stack, job_context, &name};
+	volatile bool good = false;
+
+	outcome->later = -1;
+	error[0] = '\0';
+	/* who wants us to leave says so before the signal: one that came already is in *unwanted */
+	QueryCancelPending = false;
+	if (unwanted != NULL && *unwanted)
+		return false;
+	context = AllocSetContextCreate(TopMemoryContext, "milvus job", ALLOCSET_DEFAULT_SIZES);
+	error_context_stack = &callback;
+	MemoryContextSwitchTo(context);
+	begin_work();
+	PG_TRY();
+	{
+		MILVUS_DEBUG_POINT("job-begins");
+		CoordReportActivity(relation, kind);
+		CoordRunJob(relation, kind, rounds, outcome);
+		good = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *data;
+
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		data = CopyErrorData();
+		strlcpy(error, data->message ? data->message : "", COORD_ERROR_LEN);
+		/* one that somebody stopped is no failure */
+		if (unwanted == NULL || !*unwanted)
+			EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		QueryCancelPending = false;
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	end_work();
+	AnnYieldFor(InvalidOid, InvalidOid);
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextDelete(context);
+	return good;
+}
+
+/* ---- workers of the launcher ---- */
+
+/* The slot is free again, whichever way the process ends; a job not ended is queued again. */
+static void
+release_slot(int code, Datum arg)
+{
+	CoordWorker *worker = my_worker;
+
+	if (worker == NULL)
+		return;
+	my_worker = NULL;
+	LWLockReleaseAll();
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	if (worker->job >= 0)
+	{
+		CoordJob   *job = &coord_shared->jobs[worker->job];
+
+		job->again = false;
+		job->state = COORD_JOB_QUEUED;
+		job->due = GetCurrentTimestamp();
+		if (!worker->stop)
+		{
+			job->state = COORD_JOB_BACKOFF;
+			job->attempts++;
+			job->due = TimestampTzPlusMilliseconds(job->due, CoordBackoff(job->attempts));
+			strlcpy(job->error, "the worker was terminated", COORD_ERROR_LEN);
+		}
+	}
+	if (!worker->connected && !worker->stop)
+	{
+		CoordDatabase *entry = &coord_shared->databases[worker->database];
+
+		entry->failures++;
+		entry->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														CoordBackoff(entry->failures));
+	}
+	worker->job = -1;
+	worker->state = COORD_WORKER_FREE;
+	worker->pid = 0;
+	worker->latch = NULL;
+	CoordWakeLauncher();
+	LWLockRelease(coord_shared->lock);
+}
+
+static void
+set_state(CoordWorkerState state)
+{
+	if (my_worker->state != state)
+		my_worker->since = GetCurrentTimestamp();
+	my_worker->state = state;
+}
+
+/* Take the next job; false: none is due.  *next: when one will be. */
+static bool
+take_job(int *number, TimestampTz *next)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	*next = COORD_NEVER;
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	*number = my_worker->stop ? -1 : CoordNextJob(my_worker->database, now);
+	if (*number >= 0)
+	{
+		CoordJob   *job = &coord_shared->jobs[*number];
+
+		job->state = COORD_JOB_RUNNING;
+		job->again = false;
+		job->started = now;
+		job->rows = job->bytes = 0;
+		my_worker->job = *number;
+		pg_atomic_write_u64(&my_worker->done, 0);
+		pg_atomic_write_u64(&my_worker->total, 0);
+		set_state(COORD_WORKER_RUNNING);
+	}
+	else
+	{
+		set_state(COORD_WORKER_WAITING);
+		for (int i = 0; i < COORD_MAX_JOBS; i++)
+		{
+			const CoordJob *job = &coord_shared->jobs[i];
+
+			if (job->database == my_worker->database && job->due > now &&
+				(job->state == COORD_JOB_QUEUED || job->state == COORD_JOB_BACKOFF))
+				*next = Min(*next, job->due);
+		}
+	}
+	LWLockRelease(coord_shared->lock);
+	return *number >= 0;
+}
+
+static void
+finish_job(int number, bool good, const CoordOutcome *outcome, const char *error)
+{
+	CoordJob   *job = &coord_shared->jobs[number];
+	TimestampTz now = GetCurrentTimestamp();
+
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	my_worker->job = -1;
+	if (my_worker->stop && !good)
+	{
+		/* stopped for somebody's sake, not failed */
+		job->state = COORD_JOB_QUEUED;
+		job->due = now;
+	}
+	else if (!good)
+	{
+		job->state = COORD_JOB_BACKOFF;
+		job->attempts++;
+		job->due = TimestampTzPlusMilliseconds(now, CoordBackoff(job->attempts));
+		strlcpy(job->error, error, COORD_ERROR_LEN);
+	}
+	else if (job->again || outcome->later >= 0)
+	{
+		TimestampTz later = outcome->later >= 0 ?
+			TimestampTzPlusMilliseconds(now, outcome->later) : COORD_NEVER;
+
+		/* job->due is that of the new request */
+		job->due = job->again ? Min(job->due, later) : later;
+		job->rounds = outcome->later >= 0 ? job->rounds + 1 : 0;
+		job->state = COORD_JOB_QUEUED;
+		job->queued = now;
+		job->attempts = 0;
+		job->error[0] = '\0';
+	}
+	else
+		CoordFreeJob(job);
+	if (job->state != COORD_JOB_FREE)
+		job->again = false;
+	set_state(COORD_WORKER_WAITING);
+	LWLockRelease(coord_shared->lock);
+}
+
+/* Whether another database has work and no worker while all places are taken. */
+static bool
+others_starve(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			nworkers = 0;
+	bool		starve = false;
+
+	LWLockAcquire(coord_shared->lock, LW_SHARED);
+	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+		if (coord_shared->workers[i].state != COORD_WORKER_FREE && !coord_shared->workers[i].eager)
+			nworkers++;
+	for (int i = 0; i < COORD_MAX_JOBS && nworkers >= milvus_settings.max_workers && !starve; i++)
+	{
+		const CoordJob *job = &coord_shared->jobs[i];
+		bool		served = job->database == my_worker->database;
+
+		if (!CoordJobIsDue(job, now) || coord_shared->databases[job->database].blocks > 0 ||
+			coord_shared->databases[job->database].not_before > now)
+			continue;
+		for (int j = 0; j < COORD_MAX_WORKERS && !served; j++)
+			served = coord_shared->workers[j].state != COORD_WORKER_FREE &&
+				!coord_shared->workers[j].eager && coord_shared->workers[j].database == job->database;
+		starve = !served;
+	}
+	LWLockRelease(coord_shared->lock);
+	return starve;
+}
+
+/* Sleep on the latch; false: time is up. */
+static bool
+nap(int64 timeout)
+{
+	int			event = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								  (long) timeout, PG_WAIT_EXTENSION);
+
+	ResetLatch(MyLatch);
+	/* a cancelled job of before is none of now's business */
+	QueryCancelPending = false;
+	CHECK_FOR_INTERRUPTS();
+	my_worker->wakeups++;
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	return (event & WL_LATCH_SET) != 0;
+}
+
+/*
+ * The main loop: jobs as long as there are some.
+ */
+static void
+work(void)
+{
+	while (!my_worker->stop && !others_starve())
+	{
+		CoordOutcome outcome;
+		TimestampTz next;
+		char		error[COORD_ERROR_LEN];
+		int			number;
+
+		if (take_job(&number, &next))
+		{
+			const CoordJob *job = &coord_shared->jobs[number];
+			bool		good = run_guarded(job->relation, job->kind, job->rounds, &outcome, error,
+										   &my_worker->stop);
+
+			finish_job(number, good, &outcome, error);
+			if (ConfigReloadPending)
+			{
+				ConfigReloadPending = false;
+				ProcessConfigFile(PGC_SIGHUP);
+			}
+			continue;
+		}
+		pgstat_report_activity(STATE_IDLE, NULL);
+		if (!nap(LINGER))
+			break;
+	}
+}
+
+void
+CoordWorkerMain(Datum arg)
+{
+	CoordWorker *worker = &coord_shared->workers[DatumGetInt32(arg)];
+	CoordWorkerArgs args;
+	Oid			database = InvalidOid;
+
+	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, StatementCancelHandler);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	(void) setpriority(PRIO_PROCESS, 0, NICENESS);
+
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	if (worker->state == COORD_WORKER_STARTING && worker->cookie == args.cookie && !worker->stop)
+	{
+		my_worker = worker;
+		worker->pid = MyProcPid;
+		worker->latch = MyLatch;
+		database = coord_shared->databases[worker->database].database;
+	}
+	else if (worker->state == COORD_WORKER_STARTING && worker->cookie == args.cookie)
+		worker->state = COORD_WORKER_FREE;
+	LWLockRelease(coord_shared->lock);
+	if (my_worker == NULL)
+		proc_exit(0);
+	before_shmem_exit(release_slot, (Datum) 0);
+
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	SetConfigOption("application_name", "milvus worker", PGC_USERSET, PGC_S_SESSION);
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	worker->connected = true;
+	coord_shared->databases[worker->database].failures = 0;
+	set_state(COORD_WORKER_WAITING);
+	LWLockRelease(coord_shared->lock);
+	MemoryContextSwitchTo(TopMemoryContext);
+	work();
+	proc_exit(0);
+}
+
+/* ---- dynamic workers ---- */
+
+typedef struct DynamicArgs
+{
+	Oid			database;
+	Oid			relation;
+	CoordJobKind kind;
+	dsm_handle	result;			/* of a CoordRunResult; 0: nobody waits for it */
+} DynamicArgs;
+
+StaticAssertDecl(sizeof(DynamicArgs) <= BGW_EXTRALEN, "worker arguments must fit");
+
+static bool
+start_dynamic(Oid relation, CoordJobKind kind, dsm_handle result, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker;
+	DynamicArgs args = {MyDatabaseId, relation, kind, result};
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "milvus");
+	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "CoordDynamicMain");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "milvus worker: %s", CoordKindName(kind));
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "milvus worker");
+	if (handle != NULL)
+		worker.bgw_notify_pid = MyProcPid;
+	memcpy(worker.bgw_extra, &args, sizeof(args));
+	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+bool
+CoordStartDynamic(Oid relation, CoordJobKind kind)
+{
+	return start_dynamic(relation, kind, 0, NULL);
+}
+
+static void
+count_result(CoordRunResult *result, bool good, const char *error)
+{
+	if (result == NULL)
+		return;
+	if (good)
+		result->jobs++;
+	else
+	{
+		result->failed++;
+		strlcpy(result->error, error, COORD_ERROR_LEN);
+	}
+}
+
+void
+CoordDynamicMain(Datum arg)
+{
+	DynamicArgs args;
+	CoordOutcome outcome;
+	CoordRunResult *result = NULL;
+	char		error[COORD_ERROR_LEN];
+	List	   *due = NIL;
+	ListCell   *lc;
+
+	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, StatementCancelHandler);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	(void) setpriority(PRIO_PROCESS, 0, NICENESS);
+	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	SetConfigOption("application_name", "milvus worker", PGC_USERSET, PGC_S_SESSION);
+	MemoryContextSwitchTo(TopMemoryContext);
+	if (args.result != 0)
+	{
+		dsm_segment *segment = dsm_attach(args.result);
+
+		/* who asked is gone: nobody wants it any more */
+		if (segment == NULL)
+			proc_exit(0);
+		dsm_pin_mapping(segment);
+		result = dsm_segment_address(segment);
+	}
+	if (args.kind != COORD_SCAN)
+		count_result(result, run_guarded(args.relation, args.kind, 0, &outcome, error, NULL), error);
+	else
+	{
+		(void) CoordFindDue(&due, TopMemoryContext);
+		foreach(lc, due)
+		{
+			const CoordDue *job = lfirst(lc);
+
+			count_result(result, run_guarded(job->relation, job->kind, 0, &outcome, error, NULL), error);
+		}
+	}
+	if (result != NULL)
+		result->finished = true;
+	pgstat_report_activity(STATE_IDLE, NULL);
+	proc_exit(0);
+}
+
+void
+CoordRunDue(CoordRunResult *result)
+{
+	dsm_segment *segment = dsm_create(sizeof(CoordRunResult), 0);
+	CoordRunResult *shared = dsm_segment_address(segment);
+	BackgroundWorkerHandle *handle;
+
+	memset(shared, 0, sizeof(*shared));
+	if (!start_dynamic(InvalidOid, COORD_SCAN, dsm_segment_handle(segment), &handle))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not start a background worker"),
+				 errhint("You might need to increase \"max_worker_processes\".")));
+	PG_TRY();
+	{
+		if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
+			ereport(ERROR,
+					(errcode(ERRCODE_ADMIN_SHUTDOWN),
+					 errmsg("the postmaster has died")));
+	}
+	PG_CATCH();
+	{
+		TerminateBackgroundWorker(handle);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	memcpy(result, shared, sizeof(*result));
+	dsm_detach(segment);
+	if (!result->finished)
+		ereport(ERROR,
+				(errcode(ERRCODE_OPERATOR_INTERVENTION),
+				 errmsg("the background worker ended before its work was done"),
+				 errhint("The server's log says why.")));
+}
