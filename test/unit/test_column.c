@@ -490,7 +490,7 @@ test_choice_of_encodings(void)
 		{PATTERN_FEW, COLUMN_FLOAT, "dictionary", 8192 * 4 / 8 + 500},
 		{PATTERN_MANY, COLUMN_BYTES, "dictionary", 8192 * 10 / 8 + 700 * 8 + 500},
 		{PATTERN_RANDOM, COLUMN_SIGNED, "plain", 8192 * 8 + 100},
-		{PATTERN_OUTLIER, COLUMN_SIGNED, "bit-packed", 8192 * 2 / 8 + 512 * 8 + 300},
+		{PATTERN_OUTLIER, COLUMN_SIGNED, "dictionary", 8192 * 3 / 8 + 300},
 	};
 	CheckRandom r = {4};
 	const char *codec = "";
