@@ -22,6 +22,7 @@
 #include "guc.h"
 #include "miscadmin.h"
 #include "table.h"
+#include "tableroot.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -50,11 +51,11 @@ open_indexes(Relation toast, LOCKMODE mode, StoreIndexes *indexes)
 	indexes->valid = toast_open_indexes(toast, mode, &indexes->rels, &indexes->n);
 }
 
-/* Locks are kept to the end of the transaction, as those of TOASTed datums are. */
+/* A writer's locks are kept to the end of the transaction, as with TOASTed datums. */
 static void
-close_indexes(StoreIndexes *indexes)
+close_indexes(StoreIndexes *indexes, LOCKMODE mode)
 {
-	toast_close_indexes(indexes->rels, indexes->n, NoLock);
+	toast_close_indexes(indexes->rels, indexes->n, mode == AccessShareLock ? mode : NoLock);
 }
 
 /*
@@ -92,8 +93,8 @@ TableNewValueId(Relation toast, Relation old)
 	} while (value < FirstNormalObjectId ||
 			 (old != NULL && value_exists(old, old_indexes.rels[old_indexes.valid], value)));
 	if (old != NULL)
-		close_indexes(&old_indexes);
-	close_indexes(&indexes);
+		close_indexes(&old_indexes, AccessShareLock);
+	close_indexes(&indexes, RowExclusiveLock);
 	return value;
 }
 
@@ -148,7 +149,7 @@ TableWriteValue(Relation toast, Oid value, const void *data, Size len)
 		insert_tuple(toast, &indexes, value, seq++, (const char *) data + at, bytes, chunk, bulk);
 		at += bytes;
 	} while (at < len);
-	close_indexes(&indexes);
+	close_indexes(&indexes, RowExclusiveLock);
 	if (bulk != NULL)
 		FreeBulkInsertState(bulk);
 	pfree(chunk);
@@ -161,6 +162,7 @@ TableWriteValue(Relation toast, Oid value, const void *data, Size len)
 typedef struct StoreScan
 {
 	Relation	toast;
+	LOCKMODE	mode;
 	StoreIndexes indexes;
 	SnapshotData toast_snapshot;
 	Snapshot	registered;		/* what holds back removal when nothing else does */
@@ -173,6 +175,7 @@ scan_begin(StoreScan *scan, Relation toast, Oid value, LOCKMODE mode, Snapshot s
 {
 	memset(scan, 0, sizeof(*scan));
 	scan->toast = toast;
+	scan->mode = mode;
 	open_indexes(toast, mode, &scan->indexes);
 	if (snapshot == NULL)
 	{
@@ -198,7 +201,7 @@ scan_end(StoreScan *scan)
 	systable_endscan_ordered(scan->scan);
 	if (scan->registered != NULL)
 		UnregisterSnapshot(scan->registered);
-	close_indexes(&scan->indexes);
+	close_indexes(&scan->indexes, scan->mode);
 }
 
 /*
@@ -377,8 +380,38 @@ TableReadManifest(Relation rel, int *n)
 	}
 	scan_end(&scan);
 	UnregisterSnapshot(snapshot);
-	table_close(toast, NoLock);
+	table_close(toast, AccessShareLock);
 	return entries;
+}
+
+/*
+ * One more than the largest number there is, that of entries not swept away yet included:
+ * a number is not given to two segments as long as somebody may remember the first.
+ */
+int32
+TableNextNumber(Relation toast)
+{
+	StoreScan	scan;
+	HeapTuple	tuple;
+	int32		last = 0;
+
+	scan_begin(&scan, toast, TABLE_MANIFEST_VALUE, AccessShareLock, SnapshotAny);
+	while (HeapTupleIsValid(tuple = scan_next(&scan)))
+	{
+		int32		number;
+		Size		bytes;
+
+		(void) tuple_data(&scan, tuple, &number, &bytes);
+		last = Max(last, number);
+	}
+	scan_end(&scan);
+	if (last == PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("numbers of segments are used up in TOAST relation \"%s\"",
+						RelationGetRelationName(toast)),
+				 errhint("VACUUM FULL numbers the table's segments anew.")));
+	return last + 1;
 }
 
 /*
@@ -426,7 +459,7 @@ insert_entry(Relation toast, const TableSegmentEntry *entry)
 	open_indexes(toast, RowExclusiveLock, &indexes);
 	insert_tuple(toast, &indexes, TABLE_MANIFEST_VALUE, entry->number, entry, sizeof(TableSegmentEntry),
 				 &chunk.header, NULL);
-	close_indexes(&indexes);
+	close_indexes(&indexes, RowExclusiveLock);
 }
 
 void
