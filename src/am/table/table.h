@@ -244,6 +244,8 @@ extern void TableSegmentTids(TableSegment *segment, uint32 first, uint32 n, Item
 /* Map / unmap a column for this server: make its cache file, or remove it.  attnum 0: all. */
 extern bool TableSegmentWarm(TableSegment *segment, AttrNumber attnum);
 extern void TableSegmentEvict(TableSegment *segment, AttrNumber attnum);
+/* Remove cache files of segments that rel does not have any more (after compaction, by VACUUM). */
+extern void TableSegmentSweep(Relation rel);
 
 /* ---- tablemap.c: pure pages ---- */
 

@@ -47,6 +47,7 @@ static struct
 	Size		root_bytes;
 	int			nsegments;
 	uint64		transaction;
+	uint32		faults;			/* SegmentGuardFaults() when the transaction began */
 	TableSegment *recent[SEGMENT_RECENT];
 } state;
 
@@ -105,11 +106,13 @@ static void
 transaction_end(XactEvent event, void *arg)
 {
 	dlist_mutable_iter iter;
+	bool		faults = state.faults != SegmentGuardFaults();
 
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT ||
 		event == XACT_EVENT_PRE_PREPARE)
 		return;
 	state.transaction++;
+	state.faults = SegmentGuardFaults();
 	dlist_foreach_modify(iter, &state.decoded)
 	{
 		TableDecoded *decoded = dlist_container(TableDecoded, node, iter.cur);
@@ -121,6 +124,8 @@ transaction_end(XactEvent event, void *arg)
 	{
 		TableSegment *segment = dlist_container(TableSegment, node, iter.cur);
 
+		if (faults)
+			TableColumnFault(segment);
 		if (segment->stale)
 			close_segment(segment);
 	}
@@ -547,18 +552,29 @@ decode_chunk(TableSegment *segment, TableColumn *column, const TableRootChunk *c
 	return fit_view(column, chunk, view, facts.value_bytes) ? NULL : "a chunk's values have another width";
 }
 
-TableDecoded *
-TableSegmentDecode(TableSegment *segment, TableColumn *column, uint32 chunk_number)
+void
+TableSegmentReadChunk(TableSegment *segment, TableColumn *column, uint32 chunk, ColumnView *view)
 {
-	const TableRootChunk *chunk = &column->chunks[chunk_number];
+	const char *problem = decode_chunk(segment, column, &column->chunks[chunk], view);
+
+	if (problem != NULL)
+		report_damage(segment->key.relid, segment->key.root, problem);
+}
+
+/*
+ * A chunk in the backend's memory; until another is read or the end of the transaction, unless
+ * it is pinned.
+ */
+static TableDecoded *
+get_chunk(TableSegment *segment, TableColumn *column, uint32 number)
+{
 	TableDecoded *decoded;
 	MemoryContext context;
 	MemoryContext old;
-	const char *problem;
 
 	if (column->decoded == NULL)
 		column->decoded = MemoryContextAllocZero(segment->context, column->root->nchunks * sizeof(TableDecoded *));
-	decoded = column->decoded[chunk_number];
+	decoded = column->decoded[number];
 	if (decoded != NULL)
 	{
 		dlist_move_head(&state.decoded, &decoded->node);
@@ -567,17 +583,15 @@ TableSegmentDecode(TableSegment *segment, TableColumn *column, uint32 chunk_numb
 	context = AllocSetContextCreate(CurrentMemoryContext, "milvus column chunk", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	decoded = palloc0(sizeof(TableDecoded));
-	problem = decode_chunk(segment, column, chunk, &decoded->view);
-	if (problem != NULL)
-		report_damage(segment->key.relid, segment->key.root, problem);
+	TableSegmentReadChunk(segment, column, number, &decoded->view);
 	MemoryContextSwitchTo(old);
 	decoded->column = column;
-	decoded->chunk = chunk_number;
+	decoded->chunk = number;
 	decoded->context = context;
 	decoded->bytes = MemoryContextMemAllocated(context, false);
 	evict_decoded(decoded->bytes);
 	MemoryContextSetParent(context, TopMemoryContext);
-	column->decoded[chunk_number] = decoded;
+	column->decoded[number] = decoded;
 	dlist_push_head(&state.decoded, &decoded->node);
 	state.decoded_bytes += decoded->bytes;
 	column->misses++;
@@ -622,7 +636,7 @@ fetch_slowly(TableSegment *segment, TableColumn *column, uint32 row, bool *isnul
 		*isnull = false;
 		return value_at(column, column->values, column->offsets, row);
 	}
-	decoded = TableSegmentDecode(segment, column, chunk);
+	decoded = get_chunk(segment, column, chunk);
 	row -= chunk * column->root->chunk_rows;
 	*isnull = ColumnIsNull(&decoded->view, row);
 	if (*isnull)
@@ -767,7 +781,7 @@ TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 first, uint32 
 	}
 	else
 	{
-		TableDecoded *decoded = TableSegmentDecode(segment, column, chunk);
+		TableDecoded *decoded = get_chunk(segment, column, chunk);
 
 		decoded->pins++;
 		if (column->viewed != NULL)
@@ -804,4 +818,10 @@ TableSegmentTids(TableSegment *segment, uint32 first, uint32 n, ItemPointerData 
 		first += some;
 		n -= some;
 	}
+}
+
+void
+TableSegmentWarmRoot(Relation rel, Relation toast, Oid root)
+{
+	(void) TableSegmentWarm(open_segment(rel, RelationGetRelid(toast), root), 0);
 }

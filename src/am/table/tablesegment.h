@@ -43,8 +43,12 @@ struct TableColumn
 	uint32		misses;			/* chunks that had to be decoded */
 	uint64		missed_bytes;
 	uint8	   *filters;		/* Bloom filters, when they were asked for */
-	SegmentMap	map;
-	uint64		no_map;			/* do not try to map it again in this transaction */
+	SegmentMap *map;			/* NULL: none */
+	SegmentCacheKey key;		/* of what is mapped */
+	bool		broken;			/* what is mapped was found to be damaged */
+	uint64		no_map;			/* transaction in which it could not be mapped */
+	uint64		looked;			/* transaction, and misses then, in which a file was looked for */
+	uint32		looked_misses;
 };
 
 typedef struct TableSegmentKey
@@ -80,8 +84,9 @@ struct TableSegment
 
 /* The number of the running transaction of this backend, counted by its ends. */
 extern uint64 TableTransaction(void);
-/* A chunk, decoded; valid until it is evicted by another decoding: pin it to keep it. */
-extern TableDecoded *TableSegmentDecode(TableSegment *segment, TableColumn *column, uint32 chunk);
+
+/* Read and decode a chunk into the current memory context. */
+extern void TableSegmentReadChunk(TableSegment *segment, TableColumn *column, uint32 chunk, ColumnView *view);
 
 /* ---- tablecache.c ---- */
 
@@ -92,5 +97,7 @@ extern bool TableColumnMapForFetch(TableSegment *segment, TableColumn *column);
 /* Verify what rows first .. first + n - 1 of a mapped column need; false: it is damaged, and unmapped. */
 extern bool TableColumnVerify(TableSegment *segment, TableColumn *column, uint32 first, uint32 n);
 extern void TableColumnUnmap(TableColumn *column);
+/* After an I/O error on some mapping: remove the files that the segment has mapped. */
+extern void TableColumnFault(TableSegment *segment);
 
 #endif							/* MILVUS_TABLESEGMENT_H */
