@@ -7,6 +7,7 @@
 #define MILVUS_COMPAT_H
 
 #include "access/nbtxlog.h"
+#include "access/toast_internals.h"
 #include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/pg_class.h"
@@ -33,6 +34,13 @@
 
 #if PG_VERSION_NUM < 150000
 #error "milvus needs PostgreSQL 15 or later"
+#endif
+
+/* The snapshot that TOAST values are read with; needs an active or registered one. */
+#if PG_VERSION_NUM >= 180000
+#define MilvusInitToastSnapshot(snapshot) (*(snapshot) = *get_toast_snapshot())
+#else
+#define MilvusInitToastSnapshot(snapshot) init_toast_snapshot(snapshot)
 #endif
 
 /* A relation's physical identity: tablespace, database, file number. */

@@ -27,6 +27,7 @@
 #include "segment/segment.h"
 #include "storage/fd.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define CACHE_DIR "pgsql_tmp_milvus"
@@ -34,6 +35,10 @@
 #define CACHE_VERSION 1
 #define CACHE_ALIGN 4096
 #define CACHE_VERIFY_CHUNK (1024 * 1024)
+/* The section, the last one, that holds the checksums of the others' pieces. */
+#define CACHE_PIECES 0xffffffff
+/* A file used this many seconds ago does not make room for one with pieces. */
+#define CACHE_BUSY_SECONDS 60
 
 typedef struct CacheHeader
 {
@@ -42,7 +47,7 @@ typedef struct CacheHeader
 	SegmentId	id;
 	uint64		bytes;			/* of the whole file */
 	uint32		nsections;
-	uint32		reserved;
+	uint32		has_pieces;		/* the last section is CACHE_PIECES; the others' crc is not used */
 	SegmentSection sections[SEGMENT_MAX_SECTIONS];
 	pg_crc32c	crc;			/* of all before */
 	uint64		stamp;			/* PgStartTime when verified; not in the checksum */
@@ -56,6 +61,7 @@ struct SegmentCacheFill
 	CacheHeader header;
 	pg_crc32c	crc[SEGMENT_MAX_SECTIONS];
 	uint64		done[SEGMENT_MAX_SECTIONS];
+	pg_crc32c  *pieces;			/* checksums of pieces, all sections' */
 	char		path[MAXPGPATH];
 	int			fd;
 	bool		published;
@@ -103,16 +109,27 @@ cache_path(char *path, const SegmentCacheKey *key)
 	snprintf(path, MAXPGPATH, CACHE_DIR "/%s%s", prefix, hex);
 }
 
+/* Pieces of sections 0 .. n - 1. */
+static uint64
+count_pieces(const SegmentSection *sections, int n)
+{
+	uint64		pieces = 0;
+
+	for (int i = 0; i < n; i++)
+		pieces += (sections[i].bytes + SEGMENT_PIECE_BYTES - 1) / SEGMENT_PIECE_BYTES;
+	return pieces;
+}
+
 /*
- * Read all of a file's sections and compare their checksums.
+ * Read a file's sections from `first` on and compare their checksums.
  */
 static bool
-verify_sections(int fd, const CacheHeader *header)
+verify_sections(int fd, const CacheHeader *header, uint32 first)
 {
 	char	   *chunk = palloc(CACHE_VERIFY_CHUNK);
 	bool		good = true;
 
-	for (uint32 i = 0; i < header->nsections && good; i++)
+	for (uint32 i = first; i < header->nsections && good; i++)
 	{
 		const SegmentSection *section = &header->sections[i];
 		pg_crc32c	crc;
@@ -165,11 +182,21 @@ verify_file(int fd, const char *path, const SegmentCacheKey *key, CacheHeader *h
 		if (section->offset > header->bytes || section->bytes > header->bytes - section->offset)
 			return false;
 	}
+	if (header->has_pieces != 0)
+	{
+		uint32		last = header->nsections - 1;
+
+		if (header->nsections < 1 || header->sections[last].id != CACHE_PIECES ||
+			header->sections[last].bytes != count_pieces(header->sections, last) * sizeof(pg_crc32c))
+			return false;
+		/* the pieces' turn comes when they are read */
+		return header->stamp == (uint64) PgStartTime || verify_sections(fd, header, last);
+	}
 	if (header->stamp != (uint64) PgStartTime)
 	{
 		uint64		stamp = (uint64) PgStartTime;
 
-		if (!verify_sections(fd, header))
+		if (!verify_sections(fd, header, 0))
 			return false;
 		/* failing to note it means verifying again, no more */
 		if (pg_pwrite(fd, &stamp, sizeof(stamp), offsetof(CacheHeader, stamp)) != sizeof(stamp))
@@ -222,6 +249,107 @@ SegmentCacheOpen(const SegmentCacheKey *key, SegmentMap *map)
 	map->bytes = header.bytes;
 	map->nsections = header.nsections;
 	memcpy(map->sections, header.sections, sizeof(header.sections));
+	map->unverified = 0;
+	map->verified = NULL;
+	if (header.has_pieces != 0)
+	{
+		map->nsections--;
+		map->pieces = (const pg_crc32c *) ((char *) map->base + map->sections[map->nsections].offset);
+		if (header.stamp != (uint64) PgStartTime)
+		{
+			map->unverified = count_pieces(map->sections, map->nsections);
+			map->verified = calloc(1, map->unverified / 8 + 1);
+			if (map->verified == NULL)
+			{
+				SegmentCacheClose(map);
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+/* Arguments of guarded_verify(). */
+typedef struct VerifyPieces
+{
+	SegmentMap *map;
+	const SegmentSection *section;
+	uint64		first;			/* piece of the section */
+	uint64		last;
+	uint64		index;			/* of the section's first piece */
+	bool		good;
+} VerifyPieces;
+
+static void
+guarded_verify(void *arg)
+{
+	VerifyPieces *work = arg;
+	SegmentMap *map = work->map;
+
+	for (uint64 i = work->first; i <= work->last; i++)
+	{
+		uint64		bit = work->index + i;
+		uint64		at = i * SEGMENT_PIECE_BYTES;
+		pg_crc32c	crc;
+
+		if ((map->verified[bit >> 3] >> (bit & 7) & 1) != 0)
+			continue;
+		INIT_CRC32C(crc);
+		COMP_CRC32C(crc, (char *) map->base + work->section->offset + at,
+					Min(work->section->bytes - at, SEGMENT_PIECE_BYTES));
+		FIN_CRC32C(crc);
+		if (!EQ_CRC32C(crc, map->pieces[bit]))
+			return;
+		map->verified[bit >> 3] |= 1 << (bit & 7);
+		map->unverified--;
+	}
+	work->good = true;
+}
+
+bool
+SegmentCacheVerify(const SegmentCacheKey *key, SegmentMap *map, int section, uint64 offset, uint64 bytes)
+{
+	VerifyPieces work = {0};
+	uint64		last;
+
+	if (map->unverified == 0 || bytes == 0)
+		return true;
+	work.map = map;
+	work.section = &map->sections[section];
+	if (offset > work.section->bytes || bytes > work.section->bytes - offset)
+		return false;
+	work.index = count_pieces(map->sections, section);
+	work.first = offset / SEGMENT_PIECE_BYTES;
+	last = (offset + bytes - 1) / SEGMENT_PIECE_BYTES;
+	for (; work.first <= last; work.first = work.last + 1)
+	{
+		CHECK_FOR_INTERRUPTS();
+		work.last = Min(last, work.first + 63);
+		work.good = false;
+		if (!SegmentGuardedCall(guarded_verify, &work) || !work.good)
+			return false;
+	}
+	if (map->unverified == 0)
+	{
+		/* all of it is good: nobody needs to look again in this server's life */
+		uint64		stamp = (uint64) PgStartTime;
+		char		path[MAXPGPATH];
+		CacheHeader header;
+		int			fd;
+
+		free(map->verified);
+		map->verified = NULL;
+		cache_path(path, key);
+		fd = OpenTransientFile(path, O_RDWR | PG_BINARY);
+		if (fd < 0)
+			return true;
+		/* unless it is another file of this name */
+		if (pg_pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
+			memcmp(&header, map->base, offsetof(CacheHeader, stamp)) == 0 &&
+			pg_pwrite(fd, &stamp, sizeof(stamp), offsetof(CacheHeader, stamp)) != sizeof(stamp))
+			ereport(DEBUG1, (errmsg("could not stamp \"%s\": %m", path)));
+		CloseTransientFile(fd);
+	}
 	return true;
 }
 
@@ -240,6 +368,8 @@ SegmentCacheClose(SegmentMap *map)
 	if (map->base != NULL)
 		munmap(map->base, map->bytes);
 	map->base = NULL;
+	free(map->verified);
+	map->verified = NULL;
 }
 
 void
@@ -279,6 +409,7 @@ walk_cache(void (*fn) (const char *name, const char *path, struct stat *st, void
 typedef struct EvictState
 {
 	uint64		total;
+	time_t		busy;			/* files used since are not looked at */
 	time_t		oldest_time;
 	char		oldest[MAXPGPATH];
 } EvictState;
@@ -290,7 +421,8 @@ evict_visit(const char *name, const char *path, struct stat *st, void *arg)
 
 	state->total += (uint64) st->st_blocks * 512;
 	/* files being filled have a suffix after the id and are not touched */
-	if (strstr(name, ".fill") == NULL && (state->oldest[0] == '\0' || st->st_mtime < state->oldest_time))
+	if (strstr(name, ".fill") == NULL && st->st_mtime <= state->busy &&
+		(state->oldest[0] == '\0' || st->st_mtime < state->oldest_time))
 	{
 		state->oldest_time = st->st_mtime;
 		strlcpy(state->oldest, path, MAXPGPATH);
@@ -299,10 +431,10 @@ evict_visit(const char *name, const char *path, struct stat *st, void *arg)
 
 /*
  * Make room for `bytes` within milvus.cache_size by removing the files used
- * longest ago.  False when it cannot fit.
+ * longest ago, among those not used for `busy` seconds.  False when it cannot fit.
  */
 static bool
-make_room(uint64 bytes)
+make_room(uint64 bytes, int busy)
 {
 	uint64		limit = (uint64) milvus_settings.cache_size * 1024 * 1024;
 
@@ -312,7 +444,7 @@ make_room(uint64 bytes)
 		return false;
 	for (;;)
 	{
-		EvictState	state = {0};
+		EvictState	state = {.busy = time(NULL) - busy};
 
 		walk_cache(evict_visit, &state);
 		if (state.total + bytes <= limit)
@@ -325,7 +457,7 @@ make_room(uint64 bytes)
 void
 SegmentCacheTrim(void)
 {
-	(void) make_room(0);
+	(void) make_room(0, 0);
 }
 
 static void
@@ -338,8 +470,8 @@ fill_cleanup(void *arg)
 		unlink(fill->path);
 }
 
-SegmentCacheFill *
-SegmentCacheBegin(const SegmentCacheKey *key, const SegmentSection *sections, int nsections)
+static SegmentCacheFill *
+begin_fill(const SegmentCacheKey *key, const SegmentSection *sections, int nsections, bool pieces)
 {
 	SegmentCacheFill *fill;
 	CacheHeader *header;
@@ -363,15 +495,27 @@ SegmentCacheBegin(const SegmentCacheKey *key, const SegmentSection *sections, in
 		bytes = TYPEALIGN64(CACHE_ALIGN, bytes + sections[i].bytes);
 		INIT_CRC32C(fill->crc[i]);
 	}
+	if (pieces)
+	{
+		SegmentSection *last = &header->sections[header->nsections++];
+
+		last->id = CACHE_PIECES;
+		last->offset = bytes;
+		last->bytes = count_pieces(sections, nsections) * sizeof(pg_crc32c);
+		bytes = TYPEALIGN64(CACHE_ALIGN, bytes + last->bytes);
+		header->has_pieces = 1;
+		fill->pieces = palloc(Max(last->bytes, sizeof(pg_crc32c)));
+	}
 	header->bytes = bytes;
 	fill->key = *key;
 	cache_path(path, key);
 	snprintf(fill->path, MAXPGPATH, "%s.fill%d", path, MyProcPid);
 
-	if (!make_room(bytes))
+	if (!make_room(bytes, pieces ? CACHE_BUSY_SECONDS : 0))
 	{
 		errno = ENOSPC;
-		warn_once("make room for", path);
+		if (!pieces)
+			warn_once("make room for", path);
 		pfree(fill);
 		return NULL;
 	}
@@ -408,6 +552,47 @@ SegmentCacheBegin(const SegmentCacheKey *key, const SegmentSection *sections, in
 	return fill;
 }
 
+SegmentCacheFill *
+SegmentCacheBegin(const SegmentCacheKey *key, const SegmentSection *sections, int nsections)
+{
+	Assert(nsections <= SEGMENT_MAX_SECTIONS);
+	return begin_fill(key, sections, nsections, false);
+}
+
+SegmentCacheFill *
+SegmentCacheBeginPieces(const SegmentCacheKey *key, const SegmentSection *sections, int nsections)
+{
+	Assert(nsections < SEGMENT_MAX_SECTIONS);
+	return begin_fill(key, sections, nsections, true);
+}
+
+/*
+ * Add what is written at `at` of a section to the checksums of its pieces.
+ */
+static void
+add_to_pieces(SegmentCacheFill *fill, uint32 section, uint64 at, const char *data, Size bytes)
+{
+	pg_crc32c  *crc = fill->pieces + count_pieces(fill->header.sections, section) + at / SEGMENT_PIECE_BYTES;
+
+	while (bytes > 0)
+	{
+		Size		in_piece = at % SEGMENT_PIECE_BYTES;
+		Size		n = Min(bytes, SEGMENT_PIECE_BYTES - in_piece);
+
+		if (in_piece == 0)
+			INIT_CRC32C(*crc);
+		COMP_CRC32C(*crc, data, n);
+		at += n;
+		data += n;
+		bytes -= n;
+		if (at % SEGMENT_PIECE_BYTES == 0 || at == fill->header.sections[section].bytes)
+		{
+			FIN_CRC32C(*crc);
+			crc++;
+		}
+	}
+}
+
 bool
 SegmentCacheWrite(SegmentCacheFill *fill, uint32 section, uint64 offset, const void *data, Size bytes)
 {
@@ -422,7 +607,10 @@ SegmentCacheWrite(SegmentCacheFill *fill, uint32 section, uint64 offset, const v
 			continue;
 		if (offset != fill->done[i] || offset + bytes > header->sections[i].bytes)
 			elog(ERROR, "section %u of a vector cache file was not written in order", section);
-		COMP_CRC32C(fill->crc[i], data, bytes);
+		if (fill->pieces == NULL || section == CACHE_PIECES)
+			COMP_CRC32C(fill->crc[i], data, bytes);
+		else
+			add_to_pieces(fill, i, offset, data, bytes);
 		fill->done[i] += bytes;
 		while (bytes > 0)
 		{
@@ -453,6 +641,9 @@ SegmentCachePublish(SegmentCacheFill *fill)
 	char		path[MAXPGPATH];
 	bool		good;
 
+	if (fill->pieces != NULL &&
+		!SegmentCacheWrite(fill, CACHE_PIECES, 0, fill->pieces, header->sections[header->nsections - 1].bytes))
+		return false;
 	for (uint32 i = 0; i < header->nsections; i++)
 	{
 		if (fill->done[i] != header->sections[i].bytes)
@@ -495,6 +686,7 @@ typedef struct SweepState
 	char		prefix[MAXPGPATH];
 	const SegmentId *ids;
 	int			nids;
+	int			nbytes;			/* of ids that count */
 	uint64		bytes;
 } SweepState;
 
@@ -514,28 +706,45 @@ sweep_visit(const char *name, const char *path, struct stat *st, void *arg)
 		char		hex[2 * SEG_ID_LEN + 1];
 
 		SegmentIdToString(&state->ids[i], hex);
-		if (strncmp(name + len, hex, 2 * SEG_ID_LEN) == 0)
+		if (strncmp(name + len, hex, 2 * state->nbytes) == 0)
 			return;
 	}
 	unlink(path);
 }
 
 void
-SegmentCacheSweep(Relation rel, const SegmentId *ids, int nids)
+SegmentCacheSweepPrefix(Relation rel, const SegmentId *ids, int nids, int nbytes)
 {
-	SweepState	state;
+	SweepState	state = {0};
 
 	cache_prefix(state.prefix, RelationLocatorSpace(rel), RelationLocatorDatabase(rel),
 				 RelationLocatorNumber(rel));
 	state.ids = ids;
 	state.nids = nids;
+	state.nbytes = nbytes;
 	walk_cache(sweep_visit, &state);
+}
+
+void
+SegmentCacheSweep(Relation rel, const SegmentId *ids, int nids)
+{
+	SegmentCacheSweepPrefix(rel, ids, nids, SEG_ID_LEN);
+}
+
+/*
+ * Whether a relation is there; of another database's it is not known.
+ */
+static bool
+relation_is_known(Oid space, Oid database, Oid relation)
+{
+	if (database == MyDatabaseId)
+		return OidIsValid(RelidByRelfilenumber(space, relation));
+	return SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
 }
 
 static void
 unknown_visit(const char *name, const char *path, struct stat *st, void *arg)
 {
-	SegmentCacheKnown known = *(SegmentCacheKnown *) arg;
 	Oid			space;
 	Oid			database;
 	Oid			relation;
@@ -545,14 +754,14 @@ unknown_visit(const char *name, const char *path, struct stat *st, void *arg)
 		return;
 	/* a file that was being made when its process died, or one of a relation that is gone */
 	if (fill != NULL ? (kill(atoi(fill + 5), 0) != 0 && errno == ESRCH)
-		: !known(space, database, relation))
+		: !relation_is_known(space, database, relation))
 		unlink(path);
 }
 
 void
-SegmentCacheSweepUnknown(SegmentCacheKnown known)
+SegmentCacheSweepUnknown(void)
 {
-	walk_cache(unknown_visit, &known);
+	walk_cache(unknown_visit, NULL);
 }
 
 static void

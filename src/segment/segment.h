@@ -105,6 +105,9 @@ extern bool SegmentWriteMarks(Relation rel, const SegmentId *id, BlockNumber sta
 
 /* ---- cache.c ---- */
 
+/* Bytes that one checksum of a file with pieces is of; a section begins a new one. */
+#define SEGMENT_PIECE_BYTES (256 * 1024)
+
 /* A segment's query form, mapped read-only. */
 typedef struct SegmentMap
 {
@@ -112,6 +115,10 @@ typedef struct SegmentMap
 	Size		bytes;
 	int			nsections;
 	SegmentSection sections[SEGMENT_MAX_SECTIONS];	/* offset is into base */
+	/* of a file with pieces that this server has not verified: which ones this map has */
+	uint32		unverified;		/* number that are not; 0: the whole file is good */
+	uint8	   *verified;		/* bits, malloc'd; in the order of the sections */
+	const pg_crc32c *pieces;	/* in the mapping */
 } SegmentMap;
 
 /* What names a cache file: the relation's physical identity and the segment. */
@@ -128,6 +135,13 @@ extern void SegmentCacheKeyInit(SegmentCacheKey *key, Relation rel, const Segmen
 extern bool SegmentCacheOpen(const SegmentCacheKey *key, SegmentMap *map);
 extern bool SegmentCacheExists(const SegmentCacheKey *key);
 extern void SegmentCacheClose(SegmentMap *map);
+/*
+ * Verify what `bytes` bytes at `offset` of a section need, by reading the mapping.  False:
+ * they are damaged, or cannot be read.  Only needed where map->unverified is not 0; a file
+ * without pieces never needs it.
+ */
+extern bool SegmentCacheVerify(const SegmentCacheKey *key, SegmentMap *map, int section, uint64 offset,
+							   uint64 bytes);
 /* Remove the file; mappings of it stay valid. */
 extern void SegmentCacheDrop(const SegmentCacheKey *key);
 
@@ -141,6 +155,13 @@ typedef struct SegmentCacheFill SegmentCacheFill;
  */
 extern SegmentCacheFill *SegmentCacheBegin(const SegmentCacheKey *key, const SegmentSection *sections,
 										   int nsections);
+/*
+ * A file that may be large and of which little may be read at first: with a checksum for each
+ * SEGMENT_PIECE_BYTES, verified when they are needed.  NULL without a warning when it does not
+ * fit beside the files that were used in the last minute.
+ */
+extern SegmentCacheFill *SegmentCacheBeginPieces(const SegmentCacheKey *key, const SegmentSection *sections,
+												 int nsections);
 extern bool SegmentCacheWrite(SegmentCacheFill *fill, uint32 section, uint64 offset,
 							  const void *data, Size bytes);
 extern bool SegmentCachePublish(SegmentCacheFill *fill);
@@ -154,9 +175,10 @@ extern void SegmentCacheEnd(SegmentCacheFill *fill);
 extern void SegmentCacheSweep(Relation rel, const SegmentId *ids, int nids);
 /* Remove the files used longest ago until milvus.cache_size is kept. */
 extern void SegmentCacheTrim(void);
-/* Remove the files of relations that `known` does not know, and abandoned ones. */
-typedef bool (*SegmentCacheKnown) (Oid space, Oid database, Oid relation);
-extern void SegmentCacheSweepUnknown(SegmentCacheKnown known);
+/* The same by the first nbytes bytes of ids: of segments that have several files. */
+extern void SegmentCacheSweepPrefix(Relation rel, const SegmentId *ids, int nids, int nbytes);
+/* Remove the files of relations that are not there any more, and abandoned ones. */
+extern void SegmentCacheSweepUnknown(void);
 /* Bytes of cache files of a relation. */
 extern uint64 SegmentCacheBytes(Relation rel);
 
@@ -175,6 +197,14 @@ extern void ScratchFree(ScratchArena *arena, void *p);
 extern void ScratchArenaDestroy(ScratchArena *arena);
 
 /* ---- guard.c ---- */
+
+/*
+ * Memory that others read unguarded, wherever a pointer into it may go: an I/O error there
+ * is an ERROR of the statement.  Its address and the number of such errors so far.
+ */
+extern void SegmentGuardWatch(const void *base, Size bytes);
+extern void SegmentGuardUnwatch(const void *base);
+extern uint32 SegmentGuardFaults(void);
 
 /*
  * Run fn(arg), which reads mapped files and changes nothing that outlives an

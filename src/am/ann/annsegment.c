@@ -834,17 +834,6 @@ done:
 }
 
 /*
- * Whether a relation exists, as far as this database can tell.
- */
-static bool
-relation_is_known(Oid space, Oid database, Oid relation)
-{
-	if (database == MyDatabaseId)
-		return OidIsValid(RelidByRelfilenumber(space, relation));
-	return SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
-}
-
-/*
  * The handle is made in `owner`; everything else in the current context.
  */
 AnnSegmentHandle *
@@ -883,7 +872,7 @@ AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry, MemoryContext owner
 		else
 		{
 			/* a moment to look for files of indexes that were dropped */
-			SegmentCacheSweepUnknown(relation_is_known);
+			SegmentCacheSweepUnknown();
 			good = fill_cache(index, &handle, &key);
 		}
 		UnlockPage(index, entry->start, ExclusiveLock);

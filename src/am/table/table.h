@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
+#include "fmgr.h"
 #include "nodes/bitmapset.h"
 #include "segment/column.h"
 #include "segment/segment.h"
@@ -158,11 +159,26 @@ extern int64 TableBuilderAdd(TableBuilder *builder, ItemPointer tid, const Datum
 extern bool TableBuilderIsFull(const TableBuilder *builder);
 extern uint32 TableBuilderRows(const TableBuilder *builder);
 /*
- * Write what is left and the root; fills *entry (state, todo and flushed are the caller's to
- * set; TableInsertEntry too).  Makes cache files when the settings ask for it.
+ * Write what is left and the root; fills *entry (state, todo, sealed and flushed are the caller's
+ * to set; TableInsertEntry too, before the next Finish, which takes the next number).  Makes
+ * cache files when the settings ask for it.
  */
 extern void TableBuilderFinish(TableBuilder *builder, TableSegmentEntry *entry);
 extern void TableBuilderAbort(TableBuilder *builder);
+
+/*
+ * How values are hashed for the chunks' Bloom filters: by the type's own extended hash
+ * function with seed 0.  Init: false when columns of this type and collation have no
+ * filters.  A value must be of the column's type to be looked up.
+ */
+typedef struct TableBloomHash
+{
+	FmgrInfo   *function;
+	Oid			collation;
+} TableBloomHash;
+
+extern bool TableBloomHashInit(Oid typid, Oid collation, TableBloomHash *hash);
+extern uint64 TableBloomHashDatum(const TableBloomHash *hash, Datum value);
 
 /* ---- tablesegment.c: reading ---- */
 
@@ -179,6 +195,8 @@ extern const SegmentId *TableSegmentId(const TableSegment *segment);
 extern int	TableSegmentNatts(const TableSegment *segment);
 /* Did stubs of this segment keep the attribute? */
 extern bool TableSegmentKeeps(const TableSegment *segment, AttrNumber attnum);
+/* Type of a column when it was sealed; InvalidOid when it had been dropped. */
+extern Oid	TableSegmentColumnType(const TableSegment *segment, AttrNumber attnum);
 
 /*
  * Value of a row: a datum by value, a pointer into the mapping, or, when the column is not
@@ -192,9 +210,16 @@ typedef struct TableChunkInfo
 	uint32		first_row;
 	uint32		rows;
 	uint32		nulls;
-	bool		has_range;		/* minimum and maximum are known */
-	Datum		minimum;		/* by the type's default btree order, "C" for text (memcmp) */
+	bool		has_range;		/* minimum and maximum are known, of the values that are not null */
+	/*
+	 * By the type's default btree order; of text, varchar and bpchar (without trailing
+	 * blanks) varlenas by memcmp, at most 64 bytes of them: the minimum may be a prefix of
+	 * the real one, and so may the maximum when maximum_cut is set (then values can be
+	 * larger that begin with it).
+	 */
+	Datum		minimum;
 	Datum		maximum;
+	bool		maximum_cut;
 	const uint8 *bloom;			/* NULL: none */
 	uint32		bloom_bytes;
 	uint64		raw_bytes;
@@ -219,6 +244,8 @@ extern void TableSegmentTids(TableSegment *segment, uint32 first, uint32 n, Item
 /* Map / unmap a column for this server: make its cache file, or remove it.  attnum 0: all. */
 extern bool TableSegmentWarm(TableSegment *segment, AttrNumber attnum);
 extern void TableSegmentEvict(TableSegment *segment, AttrNumber attnum);
+/* Remove cache files of segments that rel does not have any more (after compaction, by VACUUM). */
+extern void TableSegmentSweep(Relation rel);
 
 /* ---- tablemap.c: pure pages ---- */
 
