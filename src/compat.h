@@ -16,6 +16,7 @@
 #include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 #if PG_VERSION_NUM >= 180000
@@ -65,6 +66,52 @@
 #else
 #define MilvusVacuumDelayPoint() vacuum_delay_point()
 #endif
+
+/* The backend's current transaction, for what is kept no longer than that. */
+#if PG_VERSION_NUM >= 170000
+#define MilvusLocalTransactionId (MyProc->vxid.lxid)
+#else
+#define MilvusLocalTransactionId (MyProc->lxid)
+#endif
+
+/* Tuple slots: from 17 on they say whose the tuple is; from 18 on minimal tuples get room before them. */
+#define MILVUS_SLOT_TELLS_XACT (PG_VERSION_NUM >= 170000)
+#if PG_VERSION_NUM >= 180000
+#define MILVUS_EXTRA_PARAMETER , Size extra
+#define MILVUS_EXTRA_ARGUMENT , extra
+#else
+#define MILVUS_EXTRA_PARAMETER
+#define MILVUS_EXTRA_ARGUMENT
+#endif
+
+/* Table access methods: what tuple_update says of indexes, ... */
+#if PG_VERSION_NUM >= 160000
+#define MilvusUpdateIndexes TU_UpdateIndexes
+/* ... and the cached set of columns whose change prevents a HOT update. */
+#define MilvusHotBlocking INDEX_ATTR_BITMAP_HOT_BLOCKING
+#define MilvusHotBlockingSet(rel) ((rel)->rd_hotblockingattr)
+#define MilvusAttrSetsValid(rel) ((rel)->rd_attrsvalid)
+#else
+#define MilvusUpdateIndexes bool
+#define MilvusHotBlocking INDEX_ATTR_BITMAP_ALL
+#define MilvusHotBlockingSet(rel) ((rel)->rd_indexattr)
+#define MilvusAttrSetsValid(rel) ((rel)->rd_indexattr != NULL)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define MilvusTuplesortGetDatum(sort, value, isnull) tuplesort_getdatum(sort, true, false, value, isnull, NULL)
+#else
+#define MilvusTuplesortGetDatum(sort, value, isnull) tuplesort_getdatum(sort, true, value, isnull, NULL)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define MilvusBeginIndexScan(table, index, snapshot) index_beginscan(table, index, snapshot, NULL, 0, 0)
+#else
+#define MilvusBeginIndexScan(table, index, snapshot) index_beginscan(table, index, snapshot, 0, 0)
+#endif
+
+/* A bitmap scan's next tuple: the block is an argument up to 17. */
+#define MILVUS_BITMAP_BY_BLOCK (PG_VERSION_NUM < 180000)
 
 /* Up to PostgreSQL 15 a data type's input function cannot but throw. */
 #ifndef ereturn
