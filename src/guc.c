@@ -17,6 +17,9 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+/* How long "name:sleep" sleeps, unless interrupted. */
+#define DEBUG_SLEEP_SECONDS 300
+
 MilvusSettings milvus_settings;
 
 static const struct config_enum_entry iterative_order_options[] = {
@@ -342,5 +345,14 @@ MilvusDebugPoint(const char *name)
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 19530, 2);
 		(void) LockAcquire(&tag, ExclusiveLock, false, false);
 		LockRelease(&tag, ExclusiveLock, false);
+	}
+	else if (strncmp(action, ":sleep", 6) == 0)
+	{
+		elog(LOG, "sleeping at debug point \"%s\"", name);
+		for (int i = 0; i < DEBUG_SLEEP_SECONDS * 10; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			pg_usleep(100000);
+		}
 	}
 }

@@ -1,0 +1,261 @@
+# Background workers: they do what is asked for, show themselves, back off after
+# errors, leave a database to who wants it to himself, stop with the server, sleep
+# when there is nothing to do; and what happens without preload.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use MilvusTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# Rows past the limit, fewer than those at which the inserter seals himself.
+my $limit = 500;
+my $node = new_node('main', conf => qq{
+	shared_preload_libraries = 'milvus'
+	milvus.growing_rows = $limit
+	max_worker_processes = 16
+	restart_after_crash = on
+	log_min_messages = info});
+
+# debug_point($points): what all processes stop at from now on.
+sub debug_point
+{
+	my ($points) = @_;
+	$node->safe_psql('postgres', "ALTER SYSTEM SET milvus.debug_point = '$points'");
+	$node->safe_psql('postgres', 'SELECT pg_reload_conf()');
+	return;
+}
+
+# add_index($dbname): a table and its index.
+sub add_index
+{
+	my ($dbname) = @_;
+	$node->safe_psql($dbname, 'CREATE TABLE items (id int PRIMARY KEY, v vector(4));
+		CREATE INDEX items_v ON items USING ann (v vector_l2_ops)');
+	return;
+}
+
+# add_rows($dbname, $first): rows past the limit.
+sub add_rows
+{
+	my ($dbname, $first) = @_;
+	my $last = $first + 2 * $limit - 1;
+	$node->safe_psql($dbname, "INSERT INTO items SELECT i, ARRAY[i, 1, 2, 3]::real[] FROM generate_series($first, $last) i");
+	return;
+}
+
+# becomes($query, $what, $dbname): passes when the query gives true in the end.
+sub becomes
+{
+	my ($query, $what, $dbname) = @_;
+	return ok($node->poll_query_until($dbname // 'postgres', "SELECT $query"), $what);
+}
+
+# running($dbname): a condition on a job of the database that sleeps in a worker.
+sub running
+{
+	my ($dbname) = @_;
+	return "(SELECT count(*) = 1 FROM milvus.jobs WHERE database = '$dbname' AND state = 'running')";
+}
+
+my $sealed = "(SELECT sealed_rows > 0 FROM milvus.index_stats('items_v'))";
+my $nothing_left = '(SELECT count(*) = 0 FROM milvus.jobs)';
+
+# ---- who is there ----
+
+becomes(q{(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'milvus launcher')}, 'a launcher runs');
+becomes(q{(SELECT state = 'sleeping' AND pid IS NULL FROM milvus.workers WHERE database = 'postgres')},
+	'the database of CREATE EXTENSION is known, its worker sleeps');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.workers WHERE database IN ('template0', 'template1')}), 0,
+	'databases without the extension are not listed');
+
+# ---- a job ----
+
+add_index('postgres');
+debug_point('seal-before-publish:sleep');
+add_rows('postgres', 1);
+becomes(running('postgres'), 'a full growing part becomes a job');
+is($node->safe_psql('postgres', q{
+	SELECT j.kind, j.relation, j.attempts, j.pid = w.pid, w.role, w.state, w.relation, a.backend_type, a.query
+	FROM milvus.jobs j, milvus.workers w JOIN pg_stat_activity a USING (pid) WHERE w.role = 'worker'}),
+	'seal index|items_v|0|t|worker|running|items_v|milvus worker|milvus: seal index public.items_v',
+	'it is seen in milvus.jobs, milvus.workers and pg_stat_activity');
+becomes(q{(SELECT done = total AND total >= 500 FROM milvus.jobs)}, 'its progress, too');
+
+# ---- permissions ----
+
+$node->safe_psql('postgres', 'CREATE ROLE somebody LOGIN; CREATE ROLE monitor LOGIN IN ROLE pg_monitor;
+	CREATE DATABASE other;');
+$node->safe_psql('other', 'CREATE EXTENSION milvus');
+sub as
+{
+	my ($role, $dbname, $query) = @_;
+	return $node->psql($dbname, $query, extra_params => ['-U', $role]);
+}
+# the count of jobs of the first database that a role sees from a database
+foreach my $case (['somebody', 'postgres', 1], ['somebody', 'other', 0], ['monitor', 'other', 1])
+{
+	my ($role, $dbname, $count) = @$case;
+	is($node->safe_psql($dbname, "SET ROLE $role; SELECT count(*) FROM milvus.jobs WHERE kind = 'seal index'"),
+		$count, "what $role sees from $dbname");
+}
+isnt($node->psql('postgres', 'SET ROLE somebody; SELECT milvus.run_jobs()'), 0, 'not everybody has jobs run');
+
+# ---- cancelled: an error, and back-off ----
+
+debug_point('job-begins:error');
+$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM milvus.jobs WHERE state = 'running'});
+becomes(q{(SELECT state = 'backing off' AND attempts >= 2 AND due > queued AND last_error = 'stopped at debug point "job-begins"' FROM milvus.jobs)},
+	'a job that fails is tried again later, its error is kept');
+is($node->safe_psql('postgres', 'SET ROLE somebody; SELECT count(last_error) FROM milvus.jobs'), 0,
+	'others do not see the error');
+debug_point('');
+becomes($sealed, 'it succeeds in the end');
+becomes($nothing_left, 'and is no job any more');
+becomes(q{(SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'milvus worker')}, 'the worker leaves');
+is(check_index($node, 'items_v'), '', 'no problem');
+like(slurp_file($node->logfile), qr/ERROR:  stopped at debug point "job-begins"\n.*CONTEXT:  background job "seal index" of relation/,
+	'errors are in the log');
+
+# ---- idle ----
+
+my $wakeups = 'SELECT sum(wakeups) FROM milvus.workers';
+my $before = $node->safe_psql('postgres', $wakeups);
+sleep 11;
+is($node->safe_psql('postgres', $wakeups), $before, 'nobody wakes up while there is nothing to do');
+
+# ---- commands that want a database to themselves ----
+
+# busy($dbname): a new database with a job that sleeps.
+sub busy
+{
+	my ($dbname) = @_;
+	debug_point('');
+	$node->safe_psql('postgres', "CREATE DATABASE $dbname");
+	$node->safe_psql($dbname, 'CREATE EXTENSION milvus');
+	add_index($dbname);
+	debug_point('seal-before-publish:sleep');
+	add_rows($dbname, 1);
+	becomes(running($dbname), "a job in database $dbname");
+	return;
+}
+
+my $offset = -s $node->logfile;
+busy('dropped');
+is($node->psql('postgres', 'DROP DATABASE dropped'), 0, 'DROP DATABASE');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.list_jobs() WHERE database NOT IN (SELECT oid FROM pg_database)}),
+	0, 'its jobs go with it');
+
+busy('source');
+is($node->psql('postgres', 'CREATE DATABASE copy TEMPLATE source'), 0, 'CREATE DATABASE with a database at work as template');
+becomes(running('source'), 'its job is done anew');
+is($node->psql('postgres', 'ALTER DATABASE source RENAME TO renamed'), 0, 'ALTER DATABASE RENAME');
+becomes(running('renamed'), 'its job is done anew');
+{
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('BEGIN');
+	isnt($node->psql('postgres', 'DROP DATABASE renamed WITH (nonsense)'), 0, 'a command that is refused');
+	becomes(running('renamed'), 'stops nobody for long');
+	$session->quit;
+}
+mkdir $node->basedir . '/space';
+my $space = $node->basedir . '/space';
+$node->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$space'");
+is($node->psql('postgres', 'ALTER DATABASE renamed SET TABLESPACE space'), 0, 'ALTER DATABASE SET TABLESPACE');
+becomes(running('renamed'), 'its job is done anew');
+unlike(slurp_file($node->logfile, $offset), qr/FATAL|could not open|PANIC|TRAP/, 'all of it without a fuss');
+
+is($node->psql('renamed', 'BEGIN; DROP EXTENSION milvus CASCADE; ROLLBACK'), 0, 'DROP EXTENSION rolled back');
+becomes(running('renamed'), 'its job is done anew');
+is($node->psql('renamed', 'DROP EXTENSION milvus CASCADE'), 0, 'DROP EXTENSION with a job at work');
+becomes(q{(SELECT count(*) = 0 FROM milvus.jobs WHERE database = 'renamed')}, 'its jobs go with it');
+becomes(q{(SELECT count(*) = 0 FROM milvus.workers WHERE database = 'renamed')}, 'its worker, too');
+$node->safe_psql('renamed', 'CREATE EXTENSION milvus; DROP TABLE items');
+becomes(q{(SELECT count(*) = 1 FROM milvus.workers WHERE database = 'renamed')}, 'and comes back with it');
+
+# the copy has the growing rows of its template; nobody has asked for work in it yet
+debug_point('');
+is($node->safe_psql('copy', "SELECT growing_rows > $limit FROM milvus.index_stats('items_v')"), 't', 'a copy with work to do');
+is($node->safe_psql('copy', 'SELECT milvus.run_jobs()'), 1, 'run_jobs does it');
+is($node->safe_psql('copy', "SELECT $sealed"), 't', 'and it is done when it returns');
+is(check_index($node, 'items_v', dbname => 'copy'), '', 'no problem');
+is($node->safe_psql('copy', 'SELECT milvus.run_jobs()'), 0, 'no more to do');
+debug_point('seal-before-publish:error');
+add_rows('copy', 10001);
+my ($rc, $out, $err) = $node->psql('copy', 'SELECT milvus.run_jobs()');
+is($out, 0, 'run_jobs with an error');
+like($err, qr/WARNING:  1 background job failed\nDETAIL:  The last error was: stopped at debug point "seal-before-publish"/, 'it says so');
+debug_point('');
+becomes($sealed, 'the queue has it, too', 'copy');
+
+# ---- fewer workers than databases ----
+
+$node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.max_workers = 1');
+debug_point('seal-before-publish:wait');
+my %holders;
+foreach my $dbname ('postgres', 'copy')
+{
+	$holders{$dbname} = $node->background_psql($dbname);
+	$holders{$dbname}->query_safe('SELECT pg_advisory_lock(0, 19530)');
+	add_rows($dbname, 20001);
+}
+becomes(q{(SELECT array_agg(state ORDER BY state) = '{queued,running}' FROM milvus.jobs WHERE kind = 'seal index')}, 'one works, one waits');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'milvus worker'}), 1, 'one worker');
+$_->quit foreach values %holders;
+becomes($nothing_left, 'one after the other is served');
+
+# ---- no workers ----
+
+$node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.max_workers = 0; ALTER SYSTEM RESET milvus.debug_point');
+$node->restart;
+add_rows('postgres', 30001);
+is($node->safe_psql('postgres', "SELECT growing_rows < $limit FROM milvus.index_stats('items_v')"), 't',
+	'without workers who inserts seals');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET milvus.max_workers; SELECT pg_reload_conf()');
+
+# ---- the end of a worker, of the server ----
+
+debug_point('seal-before-publish:sleep');
+add_rows('postgres', 40001);
+becomes(running('postgres'), 'a job again');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM milvus.jobs});
+becomes(q{(SELECT attempts = 1 AND last_error = 'the worker was terminated' FROM milvus.jobs WHERE kind = 'seal index')},
+	'a worker that is terminated counts as a failure of the job');
+becomes(running('postgres'), 'another takes it');
+
+my $victim = $node->safe_psql('postgres', 'SELECT pid FROM milvus.jobs');
+kill 'KILL', $victim;
+becomes("(SELECT count(*) = 1 FROM milvus.jobs WHERE pid <> $victim)",
+	'after a crash the job is found again');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM milvus.workers WHERE role = 'launcher'});
+becomes(q{(SELECT count(*) = 1 FROM milvus.workers WHERE role = 'launcher')}, 'a launcher that is terminated comes back');
+becomes(running('postgres'), 'a job at work');
+$node->stop('fast');
+pass('the server stops while a job is at work');
+$node->start;
+becomes(running('postgres'), 'and finds it again when it starts');
+debug_point('');
+becomes("(SELECT growing_rows < $limit FROM milvus.index_stats('items_v'))", 'it is done in the end');
+is(check_index($node, 'items_v'), '', 'no problem');
+$node->stop;
+
+# ---- without preload ----
+
+my $bare = new_node('bare', conf => "milvus.growing_rows = $limit");
+$bare->safe_psql('postgres', 'CREATE TABLE items (id int PRIMARY KEY, v vector(4));
+	CREATE INDEX items_v ON items USING ann (v vector_l2_ops)');
+is($bare->safe_psql('postgres', 'SELECT (SELECT count(*) FROM milvus.workers) + (SELECT count(*) FROM milvus.jobs)'), 0,
+	'without preload there is no queue');
+$bare->safe_psql('postgres', "INSERT INTO items SELECT i, ARRAY[i, 1, 2, 3]::real[] FROM generate_series(1, 2 * $limit) i");
+ok($bare->poll_query_until('postgres', "SELECT $sealed"), 'a dynamic worker does the job');
+$bare->safe_psql('postgres', "SET milvus.growing_rows = 100000;
+	INSERT INTO items SELECT i, ARRAY[i, 1, 2, 3]::real[] FROM generate_series(10001, 10000 + 2 * $limit) i");
+is($bare->safe_psql('postgres', 'SELECT milvus.run_jobs()'), 1, 'run_jobs does what is due');
+is($bare->safe_psql('postgres', "SELECT growing_rows FROM milvus.index_stats('items_v')"), 0, 'at once');
+is(check_index($bare, 'items_v'), '', 'no problem');
+
+done_testing();
