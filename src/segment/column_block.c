@@ -34,14 +34,20 @@ typedef enum BlockStore
 #define TRIAL_FROM ((size_t) 256 * 1024)
 #define TRIAL_BYTES ((size_t) 32 * 1024)
 /* Bytes looked at for an estimate. */
-#define SAMPLE 8192
-/* Planes have no strings to search for. */
+#define SAMPLE 4096
+/*
+ * Planes have no strings to search for, only bytes of unequal frequency: the search is made as
+ * short as zstd's parameters allow.
+ */
 #define PLANE_LEVEL 1
+#define PLANE_MIN_MATCH 7
+#define PLANE_HASH_LOG 6
 
 /* zstd's contexts are kept: making one takes longer than a small block. */
 static _Thread_local struct
 {
 	ZSTD_CCtx  *compress;
+	ZSTD_CCtx  *compress_planes;
 	ZSTD_DCtx  *decompress;
 } contexts;
 
@@ -226,10 +232,34 @@ ColumnEntropy(const uint8_t *data, size_t bytes, size_t step)
 	return sum / 8 / (double) n * (double) bytes;
 }
 
-/* Compressed bytes at dst, of which there are `room`; 0 when they are not enough. */
+/* A context for planes; NULL when there is no memory. */
+static ZSTD_CCtx *
+plane_context(void)
+{
+	ZSTD_CCtx  *context = contexts.compress_planes;
+
+	if (context != NULL)
+		return context;
+	context = ZSTD_createCCtx();
+	if (context == NULL)
+		return NULL;
+	if (ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, PLANE_LEVEL)) ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_strategy, ZSTD_fast)) ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, PLANE_MIN_MATCH)) ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, PLANE_HASH_LOG)))
+	{
+		ZSTD_freeCCtx(context);
+		return NULL;
+	}
+	return contexts.compress_planes = context;
+}
+
+/*
+ * Compressed bytes at dst, of which there are `room`; 0 when they are not enough.  level: of ANY.
+ */
 static size_t
-compress(const ColumnCodecOptions *options, int level, uint8_t *dst, size_t room, const void *raw,
-		 size_t bytes)
+compress(const ColumnCodecOptions *options, int level, ColumnBlockHint hint, uint8_t *dst,
+		 size_t room, const void *raw, size_t bytes)
 {
 	if (options->compression == COLUMN_COMPRESS_LZ4)
 	{
@@ -244,6 +274,15 @@ compress(const ColumnCodecOptions *options, int level, uint8_t *dst, size_t room
 	{
 		size_t		got;
 
+		if (hint == COLUMN_BLOCK_PLANE)
+		{
+			ZSTD_CCtx  *context = plane_context();
+
+			if (context == NULL)
+				return 0;
+			got = ZSTD_compress2(context, dst, room, raw, bytes);
+			return ZSTD_isError(got) ? 0 : got;
+		}
 		if (contexts.compress == NULL)
 			contexts.compress = ZSTD_createCCtx();
 		if (contexts.compress == NULL)
@@ -259,8 +298,8 @@ worth_trying(const ColumnCodecOptions *options, uint8_t *dst, const uint8_t *raw
 {
 	size_t		room = TRIAL_BYTES - TRIAL_BYTES / SAVING;
 
-	return compress(options, 1, dst, room, raw, TRIAL_BYTES) != 0 ||
-		compress(options, 1, dst, room, raw + bytes / 2, TRIAL_BYTES) != 0;
+	return compress(options, 1, COLUMN_BLOCK_ANY, dst, room, raw, TRIAL_BYTES) != 0 ||
+		compress(options, 1, COLUMN_BLOCK_ANY, dst, room, raw + bytes / 2, TRIAL_BYTES) != 0;
 }
 
 /* The same byte everywhere? */
@@ -299,16 +338,12 @@ ColumnPutBlock(ColumnWriter *writer, const void *raw, size_t bytes, ColumnBlockH
 		bool		try = true;
 		size_t		got = 0;
 
-		if (hint == COLUMN_BLOCK_PLANE)
-		{
-			level = level < PLANE_LEVEL ? level : PLANE_LEVEL;
-			try = options->compression == COLUMN_COMPRESS_LZ4 ||
-				ColumnEntropy(raw, bytes, 1) < (double) room;
-		}
-		if (try && bytes >= TRIAL_FROM)
+		if (hint == COLUMN_BLOCK_PLANE && options->compression == COLUMN_COMPRESS_ZSTD)
+			try = ColumnEntropy(raw, bytes, 1) < (double) room;
+		else if (bytes >= TRIAL_FROM)
 			try = worth_trying(options, to + 5, raw, bytes);
 		if (try)
-			got = compress(options, level, to + 5, room, raw, bytes);
+			got = compress(options, level, hint, to + 5, room, raw, bytes);
 		if (got > 0)
 		{
 			store = options->compression == COLUMN_COMPRESS_LZ4 ? BLOCK_LZ4 : BLOCK_ZSTD;

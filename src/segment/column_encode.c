@@ -361,7 +361,8 @@ planes_estimate(const uint8_t *elements, size_t n, uint32_t width)
 
 /* A node of planes of n elements. */
 static void
-put_planes(ColumnWriter *writer, const uint8_t *elements, size_t n, uint32_t width)
+put_planes(ColumnWriter *writer, const uint8_t *elements, size_t n, uint32_t width,
+		   ColumnBlockHint hint)
 {
 	uint8_t    *planes[COLUMN_MAX_PLANES];
 	uint8_t    *memory = ColumnAlloc(writer->memory, n * width, &writer->status);
@@ -372,7 +373,7 @@ put_planes(ColumnWriter *writer, const uint8_t *elements, size_t n, uint32_t wid
 		planes[b] = memory + b * n;
 	ColumnSplit(elements, n, width, planes);
 	for (uint32_t b = 0; b < width; b++)
-		ColumnPutBlock(writer, planes[b], n, COLUMN_BLOCK_PLANE);
+		ColumnPutBlock(writer, planes[b], n, hint);
 	ColumnFree(writer->memory, memory);
 }
 
@@ -391,7 +392,7 @@ put_bytes(ColumnWriter *writer, const uint8_t *bytes, size_t n, uint32_t width)
 		bool		compressed = writer->compressed;
 
 		ColumnPutByte(writer, COLUMN_PLANES);
-		put_planes(writer, bytes, n / width, width);
+		put_planes(writer, bytes, n / width, width, COLUMN_BLOCK_PLANE);
 		if (writer->status != COLUMN_OK || writer->used - before < n - n / 16)
 			return COLUMN_PLANES;
 		writer->used = before;
@@ -610,20 +611,20 @@ ColumnPutFixed(ColumnWriter *writer, const uint8_t *values, uint32_t n, uint32_t
 	ColumnFree(writer->memory, wide);
 	ColumnFree(writer->memory, differences);
 
-	/* planes instead, when what was written is so large that they may well be smaller */
+	/* planes instead, when what was written is more than a byte a value and they may be smaller */
 	if (writer->status == COLUMN_OK && width > 1 &&
 		writer->options->compression != COLUMN_COMPRESS_NONE)
 	{
 		size_t		written = writer->used - start;
 
-		if (planes_estimate(values, n, width) < (double) (written - written / 16))
+		if (written > n && planes_estimate(values, n, width) < (double) (written - written / 16))
 		{
 			size_t		middle = writer->used;
 			bool		was_compressed = writer->compressed;
 
 			writer->compressed = compressed;
 			ColumnPutByte(writer, COLUMN_PLANES);
-			put_planes(writer, values, n, width);
+			put_planes(writer, values, n, width, COLUMN_BLOCK_ANY);
 			if (writer->status == COLUMN_OK && writer->used - middle < written - written / 16)
 			{
 				memmove(writer->data + start, writer->data + middle, writer->used - middle);

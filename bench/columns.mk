@@ -1,0 +1,11 @@
+# make -C bench columns [DATA=../data/glosses.copy]   column chunks: size and speed of their encodings
+DATA ?= $(ROOT)/data/glosses.copy
+COLUMN_SRCS = $(wildcard $(ROOT)/src/segment/column*.c)
+
+.PHONY: columns
+columns: $(BUILD)/columns
+	$(abspath $<) $(DATA)
+
+$(BUILD)/columns: columns.c $(COLUMN_SRCS) $(wildcard $(ROOT)/src/segment/column*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ columns.c $(COLUMN_SRCS) -lzstd -llz4 $(LDLIBS)
