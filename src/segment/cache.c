@@ -503,6 +503,7 @@ begin_fill(const SegmentCacheKey *key, const SegmentSection *sections, int nsect
 		last->offset = bytes;
 		last->bytes = count_pieces(sections, nsections) * sizeof(pg_crc32c);
 		bytes = TYPEALIGN64(CACHE_ALIGN, bytes + last->bytes);
+		INIT_CRC32C(fill->crc[nsections]);
 		header->has_pieces = 1;
 		fill->pieces = palloc(Max(last->bytes, sizeof(pg_crc32c)));
 	}

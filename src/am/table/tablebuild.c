@@ -909,6 +909,7 @@ write_root(TableBuilder *builder)
 	TableRoot  *root;
 	TableRootColumn *columns;
 	TableRootChunk *chunks;
+	pg_crc32c	crc;
 
 	for (uint32 i = 0; i < ncolumns; i++)
 	{
@@ -937,9 +938,10 @@ write_root(TableBuilder *builder)
 	}
 	if (builder->pool_used > 0)
 		memcpy(chunks + nchunks, builder->pool, builder->pool_used);
-	INIT_CRC32C(root->crc);
-	COMP_CRC32C(root->crc, data, bytes);
-	FIN_CRC32C(root->crc);
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, data, bytes);
+	FIN_CRC32C(crc);
+	root->crc = crc;
 	TableWriteValue(builder->toast, builder->root, data, bytes);
 	return bytes;
 }
