@@ -347,7 +347,7 @@ nap(int64 timeout)
 static void
 work(void)
 {
-	while (!my_worker->stop && !others_starve())
+	while (!my_worker->stop)
 	{
 		CoordOutcome outcome;
 		TimestampTz next;
@@ -366,8 +366,13 @@ work(void)
 				ConfigReloadPending = false;
 				ProcessConfigFile(PGC_SIGHUP);
 			}
+			if (others_starve())
+				break;
 			continue;
 		}
+		/* a look at a database without the extension: nothing will come */
+		if (coord_shared->databases[my_worker->database].extension == COORD_ABSENT)
+			break;
 		pgstat_report_activity(STATE_IDLE, NULL);
 		if (!nap(LINGER))
 			break;
