@@ -460,9 +460,15 @@ ColumnTakeBlockInPlace(ColumnCursor *cursor, size_t bytes, void **owned)
 	if (store == BLOCK_PLAIN && length == bytes)
 		return stored;
 	*owned = ColumnAlloc(cursor->memory, bytes, &cursor->status);
-	if (*owned != NULL)
-		expand(cursor, store, stored, length, *owned, bytes);
-	return cursor->status == COLUMN_OK ? *owned : NULL;
+	if (*owned == NULL)
+		return NULL;
+	expand(cursor, store, stored, length, *owned, bytes);
+	if (cursor->status != COLUMN_OK)
+	{
+		ColumnFree(cursor->memory, *owned);
+		*owned = NULL;
+	}
+	return *owned;
 }
 
 /* ---- planes ---- */

@@ -86,7 +86,7 @@ extern uint8_t ColumnTakeByte(ColumnCursor *cursor);
 extern uint32_t ColumnTakeNumber(ColumnCursor *cursor);
 /* A block of so many bytes, into dst. */
 extern void ColumnTakeBlock(ColumnCursor *cursor, void *dst, size_t bytes);
-/* The same without copying when it is stored plain.  *owned is to be freed when it is not NULL. */
+/* The same without copying when it is stored plain.  *owned is to be freed; NULL then and after errors. */
 extern const uint8_t *ColumnTakeBlockInPlace(ColumnCursor *cursor, size_t bytes, void **owned);
 
 /* Estimated bytes of `bytes` bytes, `step` apart, with a code for each by its frequency. */

@@ -8,8 +8,7 @@
 
 #include "check.h"
 #include "segment/column.h"
-
-#define MAX_ROWS 8192
+#include "segment/column_internal.h"
 
 /* ---- memory that counts, and fails on demand ---- */
 
@@ -568,6 +567,107 @@ test_damage_is_noticed(void)
 	CHECK(live == 0);
 }
 
+/* CRC-32C a bit at a time. */
+static uint32_t
+slow_checksum(const uint8_t *p, size_t n)
+{
+	uint32_t	crc = UINT32_MAX;
+
+	while (n-- > 0)
+	{
+		crc ^= *p++;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc & 1 ? (crc >> 1) ^ UINT32_C(0x82F63B78) : crc >> 1;
+	}
+	return ~crc;
+}
+
+static void
+test_checksum(void)
+{
+	CheckRandom r = {8};
+	uint8_t		bytes[200];
+
+	CHECK(ColumnChecksum("123456789", 9) == UINT32_C(0xE3069283));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t) (CheckRandomBits(&r) >> 40);
+	for (size_t n = 0; n <= 100; n++)
+	{
+		for (size_t from = 0; from < 9; from++)
+			CHECK(ColumnChecksum(bytes + from, n) == slow_checksum(bytes + from, n));
+	}
+}
+
+/* Damage that a right checksum hides: refused or decoded, within bounds, nothing leaked. */
+static void
+test_damage_behind_the_checksum(void)
+{
+	CheckRandom r = {9};
+	long		refused = 0;
+	long		decoded = 0;
+
+	for (int pattern = 0; pattern < N_PATTERNS + 4; pattern++)
+	{
+		Column		column = pattern < N_PATTERNS ?
+			make_numbers(600, pattern % 2 ? 8 : 16, COLUMN_SIGNED, pattern, pattern % N_NULLS, &r) :
+			pattern == N_PATTERNS ? make_vectors(40, 16, 73, COLUMN_FLOAT_VECTOR, true, NULLS_SOME, &r) :
+			make_texts(600, pattern % 2 ? 9 : 1000000000, 30, 4, 0,
+					   pattern % 3 ? COLUMN_BYTES : COLUMN_FLOAT_VECTOR, NULLS_SOME, false, &r);
+		ColumnCodecOptions options = every_option[pattern % 3];
+		void	   *out;
+		size_t		bytes;
+
+		REQUIRE(ColumnEncode(&column.view, &column.shape, &options, &memory, &out, &bytes) == COLUMN_OK);
+		for (int round = 0; round < 2000; round++)
+		{
+			/* now and then bytes are missing, or there are some more */
+			size_t		size = round % 7 == 0 ? (CheckRandomBits(&r) >> 20) % (bytes + 20) : bytes;
+			uint8_t    *copy = exact(size);
+			ColumnChunkFacts facts;
+			ColumnStatus status;
+
+			memset(copy, 0, size);
+			memcpy(copy, out, size < bytes ? size : bytes);
+			for (int change = 0; change < 1 + round % 3 && size > 0; change++)
+			{
+				/* more often where the headers are */
+				size_t		at = (CheckRandomBits(&r) >> 20) % (round % 2 && size > 120 ? 120 : size);
+
+				copy[at] = (uint8_t) (round % 5 == 0 ? copy[at] + 1 : CheckRandomBits(&r) >> 40);
+			}
+			if (size >= 8)
+			{
+				uint32_t	checksum = slow_checksum(copy + 8, size - 8);
+
+				memcpy(copy + 4, &checksum, sizeof(checksum));
+			}
+			status = ColumnInspect(copy, size, &facts);
+			if (status == COLUMN_OK && facts.rows <= 100000 && facts.value_bytes <= 10000000)
+			{
+				uint8_t    *nulls = exact((facts.rows + 7) / 8);
+				uint8_t    *values = exact(facts.value_bytes);
+				uint32_t   *offsets = exact(((size_t) facts.rows + 1) * sizeof(uint32_t));
+
+				status = ColumnDecode(copy, size, &memory, nulls, values, offsets);
+				free(nulls);
+				free(values);
+				free(offsets);
+			}
+			CHECK(status == COLUMN_OK || status == COLUMN_CORRUPT);
+			CHECK(live == 1);
+			if (status == COLUMN_OK)
+				decoded++;
+			else
+				refused++;
+			free(copy);
+		}
+		test_free(NULL, out);
+		column_free(&column);
+	}
+	/* both happen often */
+	CHECK(refused > 1000 && decoded > 1000);
+}
+
 static void
 test_views_that_make_no_sense(void)
 {
@@ -681,7 +781,9 @@ main(void)
 	RUN(test_vectors);
 	RUN(test_texts);
 	RUN(test_choice_of_encodings);
+	RUN(test_checksum);
 	RUN(test_damage_is_noticed);
+	RUN(test_damage_behind_the_checksum);
 	RUN(test_views_that_make_no_sense);
 	RUN(test_no_memory);
 	RUN(test_bloom);
