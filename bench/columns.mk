@@ -1,10 +1,10 @@
-# make -C bench columns [DATA=../data/glosses.copy]   column chunks: size and speed of their encodings
-DATA ?= $(ROOT)/data/glosses.copy
+# make -C bench columns [COPY=../data/glosses.copy]   column chunks: size and speed of their encodings
+COPY ?= $(ROOT)/data/glosses.copy
 COLUMN_SRCS = $(wildcard $(ROOT)/src/segment/column*.c)
 
 .PHONY: columns
 columns: $(BUILD)/columns
-	$(abspath $<) $(DATA)
+	$(abspath $<) $(COPY)
 
 $(BUILD)/columns: columns.c $(COLUMN_SRCS) $(wildcard $(ROOT)/src/segment/column*.h)
 	@mkdir -p $(@D)

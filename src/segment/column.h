@@ -33,7 +33,7 @@ typedef enum ColumnKind
 	COLUMN_UNSIGNED,
 	COLUMN_FLOAT,				/* width 4 or 8 */
 	COLUMN_FLOAT_VECTOR,		/* rows of float32 after `skip` header bytes: transposed */
-	COLUMN_HALF_VECTOR			/* rows of 16-bit floats after `skip` header bytes */
+	COLUMN_HALF_VECTOR			/* rows of 16-bit floats (of either kind) after `skip` header bytes */
 } ColumnKind;
 
 typedef enum ColumnCompression
@@ -81,7 +81,7 @@ typedef struct ColumnMemory
 typedef struct ColumnCodecOptions
 {
 	ColumnCompression compression;
-	int			level;			/* zstd's; 0: its default */
+	int			level;			/* zstd's; 0: its default.  Elements of vectors have one of their own */
 } ColumnCodecOptions;
 
 /*
@@ -89,6 +89,8 @@ typedef struct ColumnCodecOptions
  * delta/frame-of-reference with bit packing (numbers), byte transposition (vectors,
  * numbers), each then compressed when that saves at least 1/16.  *out (from memory->alloc)
  * holds *bytes with its own header (magic, version, shape, rows, encoding, CRC-32C of the rest).
+ * Variable values of vectors that differ in length may have the kinds of vectors too.  A chunk's
+ * decoded values are at most UINT32_MAX bytes.
  */
 extern ColumnStatus ColumnEncode(const ColumnView *view, const ColumnShape *shape,
 								 const ColumnCodecOptions *options, const ColumnMemory *memory,
