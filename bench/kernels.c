@@ -277,6 +277,48 @@ range_u32(const VectorKernels *t, const Bench *b)
 }
 
 static size_t
+range_u64(const VectorKernels *t, const Bench *b)
+{
+	t->range_u64((uint64_t *) b->codes, b->rows * b->dim, 5000000, UINT64_C(1) << 62,
+				 (uint64_t *) b->out);
+	return b->rows;
+}
+
+static size_t
+range_f32(const VectorKernels *t, const Bench *b)
+{
+	t->range_f32(b->f32, b->rows * b->dim, -0.5f, 0.5f, true, (uint64_t *) b->out);
+	return b->rows;
+}
+
+static size_t
+range_f64(const VectorKernels *t, const Bench *b)
+{
+	t->range_f64((double *) b->codes, b->rows * b->dim, -0.5, 0.5, true, (uint64_t *) b->out);
+	return b->rows;
+}
+
+/* Four values. */
+static size_t
+in_u32(const VectorKernels *t, const Bench *b)
+{
+	static const uint32_t set[] = {1, 20, 300, 4000};
+
+	t->in_u32((uint32_t *) b->codes, b->rows * b->dim, set, 4, (uint64_t *) b->out);
+	return b->rows;
+}
+
+/* Numbers of the bits set in random words, half of them, a bit an element of dim. */
+static size_t
+bits_rows(const VectorKernels *t, const Bench *b)
+{
+	for (size_t i = 0; i < b->rows; i++)
+		sink = (float) t->bits_rows((uint64_t *) b->codes + i * (b->dim / 64), b->dim / 64, 0,
+									(uint32_t *) b->out_int);
+	return b->rows;
+}
+
+static size_t
 f32_to_bf16(const VectorKernels *t, const Bench *b)
 {
 	for (size_t i = 0; i < b->rows; i++)
@@ -427,6 +469,11 @@ static const struct
 	{"range_u8", range_u8},
 	{"range_u16", range_u16},
 	{"range_u32", range_u32},
+	{"range_u64", range_u64},
+	{"range_f32", range_f32},
+	{"range_f64", range_f64},
+	{"in_u32", in_u32},
+	{"bits_rows", bits_rows},
 };
 
 #define N_WORKS (sizeof(works) / sizeof(works[0]))
