@@ -114,7 +114,6 @@ table_fetch_by_index(struct IndexFetchTableData *scan, ItemPointer tid, Snapshot
 	if (!heap_am->index_fetch_tuple(scan, tid, snapshot, TableSlotInner(slot), call_again, all_dead))
 		return false;
 	TableSlotStored(slot, scan->rel);
-	slot->tts_tableOid = RelationGetRelid(scan->rel);
 	return true;
 }
 
@@ -124,7 +123,6 @@ table_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	if (!heap_am->tuple_fetch_row_version(rel, tid, snapshot, TableSlotInner(slot)))
 		return false;
 	TableSlotStored(slot, rel);
-	slot->tts_tableOid = RelationGetRelid(rel);
 	return true;
 }
 
@@ -450,10 +448,7 @@ table_lock_row(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSlot 
 	result = heap_am->tuple_lock(rel, &at, snapshot, TableSlotInner(slot), cid, mode, wait_policy, flags, tmfd);
 	*tid = at;
 	if (!TTS_EMPTY(&((TableSlot *) slot)->inner.base.base))
-	{
 		TableSlotStored(slot, rel);
-		slot->tts_tableOid = RelationGetRelid(rel);
-	}
 	return result;
 }
 

@@ -64,6 +64,7 @@ TableSlotStored(TupleTableSlot *slot, Relation rel)
 	slot->tts_flags &= ~TTS_FLAG_EMPTY;
 	slot->tts_nvalid = inner->tts_nvalid;
 	slot->tts_tid = inner->tts_tid;
+	slot->tts_tableOid = RelationGetRelid(rel);
 	table_slot->stub = tuple != NULL && TableTupleIsStub(tuple->t_data);
 	table_slot->relid = RelationGetRelid(rel);
 }
