@@ -6,6 +6,7 @@
 #ifndef MILVUS_COMPAT_H
 #define MILVUS_COMPAT_H
 
+#include "access/heapam_xlog.h"
 #include "access/nbtxlog.h"
 #include "access/toast_internals.h"
 #include "access/xlog.h"
@@ -200,6 +201,37 @@ MilvusLogPageReuse(Relation index, Relation heap, BlockNumber block, FullTransac
 	XLogBeginInsert();
 	XLogRegisterData((char *) &record, SizeOfBtreeReusePage);
 	XLogInsert(RM_BTREE_ID, XLOG_BTREE_REUSE_PAGE);
+}
+
+/* Whether this process holds that very lock. */
+#if PG_VERSION_NUM >= 170000
+#define MilvusLockHeldByMe(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define MilvusLockHeldByMe(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
+/*
+ * Log a heap page whose tuples were moved: a prune record that prunes nothing, with an
+ * image of the page, which redo puts in place under a cleanup lock.  Inside of a critical
+ * section, after MarkBufferDirty; returns the LSN for the page.
+ */
+static inline XLogRecPtr
+MilvusLogHeapPage(Buffer buffer)
+{
+	xl_heap_prune record;
+
+	memset(&record, 0, sizeof(record));
+	XLogBeginInsert();
+#if PG_VERSION_NUM >= 170000
+	record.flags = XLHP_CLEANUP_LOCK;
+#endif
+	XLogRegisterData((char *) &record, SizeOfHeapPrune);
+	XLogRegisterBuffer(0, buffer, REGBUF_STANDARD | REGBUF_FORCE_IMAGE);
+#if PG_VERSION_NUM >= 170000
+	return XLogInsert(RM_HEAP2_ID, XLOG_HEAP2_PRUNE_ON_ACCESS);
+#else
+	return XLogInsert(RM_HEAP2_ID, XLOG_HEAP2_PRUNE);
+#endif
 }
 
 #endif							/* MILVUS_COMPAT_H */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "am/table/table.h"
 #include "coord_bgworkers/coord_internal.h"
 #include "guc.h"
 #include "index/index.h"
@@ -21,6 +22,13 @@
 #define DEBUG_SLEEP_SECONDS 300
 
 MilvusSettings milvus_settings;
+
+static const struct config_enum_entry compression_options[] = {
+	{"none", COLUMN_COMPRESS_NONE, false},
+	{"lz4", COLUMN_COMPRESS_LZ4, false},
+	{"zstd", COLUMN_COMPRESS_ZSTD, false},
+	{NULL, 0, false}
+};
 
 static const struct config_enum_entry iterative_order_options[] = {
 	{"strict", ITERATIVE_STRICT, false},
@@ -172,6 +180,51 @@ MilvusDefineSettings(void)
 							 NULL,
 							 &milvus_settings.seal_eagerly, false,
 							 PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.auto_seal",
+							 "Background workers seal the settled rows of tables.",
+							 "milvus.flush_table() seals them in any case.",
+							 &milvus_settings.auto_seal, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.seal_rows",
+							"Number of settled rows of a table at which they are sealed, and the most of a segment.",
+							NULL,
+							&milvus_settings.seal_rows, 262144, TABLE_MIN_SEGMENT_ROWS, TABLE_MAX_ROWS,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.seal_size",
+							"Size of the settled rows of a table at which they are sealed, before compression.",
+							NULL,
+							&milvus_settings.seal_size, 512, 1, 1024 * 1024,
+							PGC_USERSET, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.seal_age",
+							"Time after the last segment of a table at which fewer rows are sealed too.",
+							"-1 turns that off.",
+							&milvus_settings.seal_age, 600, -1, INT_MAX / 1000,
+							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.seal_min_rows",
+							"Number of rows below which age alone does not seal them.",
+							NULL,
+							&milvus_settings.seal_min_rows, 10000, 1, TABLE_MAX_ROWS,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("milvus.compact_ratio",
+							 "Share of deleted rows at which a segment of a table is written anew.",
+							 NULL,
+							 &milvus_settings.compact_ratio, 0.2, 0.01, 1,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("milvus.compression",
+							 "How segments of tables are compressed.",
+							 "What does not become smaller is stored as it is.",
+							 &milvus_settings.compression, COLUMN_COMPRESS_ZSTD, compression_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.compression_level",
+							"Level of zstd compression.",
+							"0 takes the library's default.",
+							&milvus_settings.compression_level, 0, 0, 22,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.cache_on_seal",
+							 "Makes the query form of a table's segment while it is written.",
+							 "When off, it is made when a column is first read.",
+							 &milvus_settings.cache_on_seal, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("milvus.simd",
 							   "Instruction set of the distance kernels.",
 							   "\"auto\" takes the best one this CPU has.",

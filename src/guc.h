@@ -30,6 +30,16 @@ typedef struct MilvusSettings
 	double		worker_cost_delay;	/* milvus.worker_cost_delay, ms */
 	bool		warm_cache;		/* milvus.warm_cache */
 	bool		seal_eagerly;	/* milvus.seal_eagerly */
+	/* of tables, unless their options say otherwise */
+	bool		auto_seal;		/* milvus.auto_seal */
+	int			seal_rows;		/* milvus.seal_rows */
+	int			seal_size;		/* milvus.seal_size, MB */
+	int			seal_age;		/* milvus.seal_age, s; -1: never by age */
+	int			seal_min_rows;	/* milvus.seal_min_rows */
+	double		compact_ratio;	/* milvus.compact_ratio */
+	int			compression;	/* milvus.compression: ColumnCompression */
+	int			compression_level;	/* milvus.compression_level; 0: the default */
+	bool		cache_on_seal;	/* milvus.cache_on_seal */
 	char	   *simd;			/* milvus.simd */
 	char	   *debug_point;	/* milvus.debug_point */
 } MilvusSettings;

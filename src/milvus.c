@@ -9,6 +9,7 @@
 #include "guc.h"
 #include "kernels/kernels.h"
 #include "am/ann/annattr.h"
+#include "am/table/table.h"
 
 PG_MODULE_MAGIC;
 
@@ -24,4 +25,5 @@ _PG_init(void)
 	AnnInstallExplain();
 	AnnInstallPlannerHook();
 	CoordInit();
+	TableOptionsInit();
 }

@@ -11,6 +11,7 @@
 #include "access/tableam.h"
 #include "fmgr.h"
 #include "nodes/bitmapset.h"
+#include "storage/bufmgr.h"
 #include "segment/column.h"
 #include "segment/segment.h"
 #include "utils/jsonb.h"
@@ -21,6 +22,7 @@
 #define TABLE_ROW_BITS 22
 #define TABLE_MAX_ROWS (1 << TABLE_ROW_BITS)	/* rows a segment */
 #define TABLE_TAG_BITS 10
+#define TABLE_MIN_SEGMENT_ROWS 1024	/* least that a table's options may ask for */
 #define TABLE_CHUNK_ROWS 8192	/* rows a column chunk, at most */
 #define TABLE_CHUNK_BYTES (4 * 1024 * 1024) /* decoded bytes a chunk, aimed at */
 #define TABLE_MAX_VALUE (64 * 1024 * 1024)	/* bytes of one value; larger ones stay growing */
@@ -149,6 +151,8 @@ typedef struct TableBuilder TableBuilder;
  * In the current transaction and memory context.
  */
 extern TableBuilder *TableBuilderBegin(Relation rel, Relation toast, Relation oldtoast, TupleDesc desc);
+/* For stubs made before, by compaction: what they keep, instead of what new ones would. */
+extern void TableBuilderSetKept(TableBuilder *builder, const Bitmapset *kept);
 /* The reference that the next row added will have. */
 extern TableRef TableBuilderNextRef(TableBuilder *builder);
 /*
@@ -301,6 +305,11 @@ typedef enum TableCompactKind
 
 extern int	TableCompact(Oid relid, TableCompactKind kind, bool wait, List **numbers);
 
+/* ---- tablevacuum.c ---- */
+
+/* VACUUM, as relation_vacuum of the table access method. */
+extern void TableVacuum(Relation rel, struct VacuumParams *params, BufferAccessStrategy strategy);
+
 /* ---- tableoptions.c ---- */
 
 typedef struct TableOptions
@@ -318,7 +327,9 @@ typedef struct TableOptions
 	AttrNumber	cluster_key;	/* 0: none */
 } TableOptions;
 
-/* Options of a table: the catalog milvus.table_option over settings.  palloc'd set. */
+/* Options of a table over the settings; see tableoptions.c.  palloc'd set. */
 extern void TableGetOptions(Relation rel, TableOptions *options);
+/* Called by _PG_init. */
+extern void TableOptionsInit(void);
 
 #endif							/* MILVUS_TABLE_H */

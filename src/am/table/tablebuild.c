@@ -357,6 +357,16 @@ TableBuilderBegin(Relation rel, Relation toast, Relation oldtoast, TupleDesc des
 	return builder;
 }
 
+void
+TableBuilderSetKept(TableBuilder *builder, const Bitmapset *kept)
+{
+	for (uint32 i = 1; i <= builder->natts; i++)
+		if (bms_is_member((int) i - FirstLowInvalidHeapAttributeNumber, kept))
+			builder->columns[i].root.flags |= TABLE_ROOT_KEPT;
+		else
+			builder->columns[i].root.flags &= ~TABLE_ROOT_KEPT;
+}
+
 TableRef
 TableBuilderNextRef(TableBuilder *builder)
 {

@@ -1,0 +1,74 @@
+/*
+ * tabledrop.c
+ *		The values that a segment consists of, and their removal.
+ */
+#include "postgres.h"
+
+#include "am/table/tableroot.h"
+#include "am/table/tableseal.h"
+
+/*
+ * The root, checked; palloc'd.
+ */
+static TableRoot *
+read_root(Relation toast, Oid value)
+{
+	Size		len;
+	char	   *data = TableReadValue(toast, value, &len);
+	TableRoot  *root = (TableRoot *) data;
+	pg_crc32c	stored;
+	pg_crc32c	crc;
+
+	if (len >= sizeof(TableRoot) && root->magic == TABLE_ROOT_MAGIC &&
+		root->version == TABLE_ROOT_VERSION && root->bytes == len &&
+		sizeof(TableRoot) + (root->natts + (uint64) 1) * sizeof(TableRootColumn) +
+		(uint64) root->nchunks * sizeof(TableRootChunk) + root->pool_bytes <= len)
+	{
+		stored = root->crc;
+		root->crc = 0;
+		INIT_CRC32C(crc);
+		COMP_CRC32C(crc, data, len);
+		FIN_CRC32C(crc);
+		if (EQ_CRC32C(crc, stored))
+			return root;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the segment with root %u in TOAST relation \"%s\" is damaged",
+					value, RelationGetRelationName(toast))));
+}
+
+Oid *
+TableSegmentValues(Relation toast, Oid value, int *n)
+{
+	TableRoot  *root = read_root(toast, value);
+	const TableRootColumn *columns = (const TableRootColumn *) (root + 1);
+	const TableRootChunk *chunks = (const TableRootChunk *) (columns + root->natts + 1);
+	Oid		   *values = palloc((root->nchunks + root->natts + 2) * sizeof(Oid));
+
+	*n = 0;
+	for (uint32 i = 0; i < root->nchunks; i++)
+		if (OidIsValid(chunks[i].value))
+			values[(*n)++] = chunks[i].value;
+	for (uint32 i = 0; i <= root->natts; i++)
+		if (OidIsValid(columns[i].bloom))
+			values[(*n)++] = columns[i].bloom;
+	values[(*n)++] = value;
+	pfree(root);
+	return values;
+}
+
+void
+TableDropSegment(Relation rel, Relation toast, const TableSegmentEntry *entry)
+{
+	TableSegment *segment = TableSegmentOpen(rel, entry->root, TableEntryTag(entry));
+	Oid		   *values;
+	int			n;
+
+	TableSegmentEvict(segment, 0);
+	values = TableSegmentValues(toast, entry->root, &n);
+	for (int i = 0; i < n; i++)
+		TableDeleteValue(toast, values[i], InvalidFullTransactionId);
+	pfree(values);
+	TableDeleteEntry(rel, entry->number);
+}

@@ -1,0 +1,245 @@
+/*
+ * tableworker.c
+ *		Sealing and compaction for a session that waits for it.
+ *
+ * Both commit transactions of their own, which a function cannot; so a dynamic background
+ * worker does the work, and the function passes on what it says: numbers of segments, or
+ * its error.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "am/table/tableseal.h"
+#include "am/table/tableworker.h"
+#include "compat.h"
+#include "guc.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* Segments whose numbers a worker can tell: as many as the largest table has, and more. */
+#define TASK_MAX_NUMBERS 65536
+#define TASK_TEXT 1024
+/* Between looks whether the worker waits for somebody who waits for us, in ms. */
+#define TASK_LOOK_INTERVAL 500
+
+typedef struct TableTask
+{
+	Oid			database;
+	Oid			relid;
+	TableTaskKind kind;
+	TableCompactKind compact;
+	char		debug_point[TASK_TEXT];
+	volatile bool waiting;		/* the worker cannot have the table's lock */
+	/* what the worker leaves, read when it has ended */
+	bool		done;
+	int			sqlstate;		/* 0: no error */
+	char		message[TASK_TEXT];
+	char		detail[TASK_TEXT];
+	char		hint[TASK_TEXT];
+	int			nnumbers;
+	int32		numbers[TASK_MAX_NUMBERS];
+} TableTask;
+
+StaticAssertDecl(sizeof(dsm_handle) <= BGW_EXTRALEN, "worker arguments must fit");
+
+/* ---- the session ---- */
+
+static void
+terminate_worker(int code, Datum arg)
+{
+	TerminateBackgroundWorker((BackgroundWorkerHandle *) DatumGetPointer(arg));
+}
+
+/*
+ * Somebody waits for a lock of this transaction, and the worker for him, perhaps: nobody
+ * else would see that deadlock.
+ */
+static void
+check_deadlock(const TableTask *task)
+{
+	LOCKTAG		tag;
+
+	if (!task->waiting)
+		return;
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, task->relid);
+	for (LOCKMODE mode = AccessShareLock; mode < ShareUpdateExclusiveLock; mode++)
+		if (MilvusLockHeldByMe(&tag, mode) && LockHasWaiters(&tag, mode, false))
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+					 errmsg("deadlock detected"),
+					 errdetail("Another session waits for a lock that this transaction holds on the table, and the background worker waits for that session."),
+					 errhint("Call the function outside of transactions that use the table.")));
+}
+
+static void
+wait_for_worker(BackgroundWorkerHandle *handle, const TableTask *task)
+{
+	for (;;)
+	{
+		pid_t		pid;
+		BgwHandleStatus status = GetBackgroundWorkerPid(handle, &pid);
+
+		if (status == BGWH_STOPPED)
+			return;
+		if (status == BGWH_POSTMASTER_DIED)
+			ereport(FATAL,
+					(errcode(ERRCODE_ADMIN_SHUTDOWN),
+					 errmsg("the postmaster has ended")));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, TASK_LOOK_INTERVAL,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		check_deadlock(task);
+	}
+}
+
+List *
+TableRunTask(Oid relid, TableTaskKind kind, TableCompactKind compact)
+{
+	dsm_segment *segment = dsm_create(sizeof(TableTask), 0);
+	TableTask  *task = dsm_segment_address(segment);
+	dsm_handle	dsm = dsm_segment_handle(segment);
+	BackgroundWorkerHandle *handle;
+	BackgroundWorker worker;
+	List	   *numbers = NIL;
+
+	memset(task, 0, sizeof(TableTask));
+	task->database = MyDatabaseId;
+	task->relid = relid;
+	task->kind = kind;
+	task->compact = compact;
+	strlcpy(task->debug_point, milvus_settings.debug_point, sizeof(task->debug_point));
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_notify_pid = MyProcPid;
+	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "milvus");
+	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "TableWorkerMain");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "milvus %s of table %u",
+			 kind == TABLE_TASK_FLUSH ? "seal" : "compaction", relid);
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "milvus table");
+	memcpy(worker.bgw_extra, &dsm, sizeof(dsm));
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not start a background worker"),
+				 errhint("You may need to increase max_worker_processes.")));
+	PG_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
+	{
+		wait_for_worker(handle, task);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
+
+	if (task->sqlstate != 0)
+		ereport(ERROR,
+				(errcode(task->sqlstate),
+				 errmsg_internal("%s", task->message),
+				 task->detail[0] != '\0' ? errdetail_internal("%s", task->detail) : 0,
+				 task->hint[0] != '\0' ? errhint("%s", task->hint) : 0,
+				 errcontext("milvus background worker")));
+	if (!task->done)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the background worker has ended before its work was done"),
+				 errhint("The server log may have the reason.")));
+	for (int i = 0; i < Min(task->nnumbers, TASK_MAX_NUMBERS); i++)
+		numbers = lappend_int(numbers, task->numbers[i]);
+	dsm_detach(segment);
+	return numbers;
+}
+
+/* ---- the worker ---- */
+
+static TableTask *worker_task;
+
+static void
+note_waiting(bool waiting)
+{
+	worker_task->waiting = waiting;
+}
+
+static void
+copy_text(char *to, const char *from)
+{
+	if (from != NULL)
+		strlcpy(to, from, TASK_TEXT);
+}
+
+static void
+run_task(TableTask *task)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *numbers = NIL;
+	ListCell   *cell;
+
+	PG_TRY();
+	{
+		if (task->kind == TABLE_TASK_FLUSH)
+			(void) TableSeal(task->relid, TABLE_SEAL_ALL, true, &numbers);
+		else
+			(void) TableCompact(task->relid, task->compact, true, &numbers);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		task->sqlstate = error->sqlerrcode;
+		copy_text(task->message, error->message);
+		copy_text(task->detail, error->detail);
+		copy_text(task->hint, error->hint);
+		/* to the log as well, and with it the transaction */
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	foreach(cell, numbers)
+		if (task->nnumbers < TASK_MAX_NUMBERS)
+			task->numbers[task->nnumbers++] = lfirst_int(cell);
+	task->done = true;
+}
+
+void
+TableWorkerMain(Datum arg)
+{
+	dsm_handle	dsm;
+	dsm_segment *segment;
+
+	memcpy(&dsm, MyBgworkerEntry->bgw_extra, sizeof(dsm));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	CurrentResourceOwner = ResourceOwnerCreate(NULL, "milvus table worker");
+	/* gone: the session has given up */
+	segment = dsm_attach(dsm);
+	if (segment == NULL)
+		proc_exit(0);
+	dsm_pin_mapping(segment);
+	worker_task = dsm_segment_address(segment);
+
+	BackgroundWorkerInitializeConnectionByOid(worker_task->database, InvalidOid, 0);
+	if (worker_task->debug_point[0] != '\0')
+		SetConfigOption("milvus.debug_point", worker_task->debug_point, PGC_SUSET, PGC_S_SESSION);
+	SetCurrentStatementStartTimestamp();
+	pgstat_report_activity(STATE_RUNNING, worker_task->kind == TABLE_TASK_FLUSH ?
+						   "sealing rows of a table" : "compacting segments of a table");
+	TableWorkWaitHook = note_waiting;
+	MemoryContextSwitchTo(TopMemoryContext);
+	run_task(worker_task);
+	proc_exit(0);
+}
