@@ -172,6 +172,11 @@ MilvusDefineSettings(void)
 							 NULL,
 							 &milvus_settings.seal_eagerly, false,
 							 PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.enable_column_scan",
+							 "Enables the planner's use of scans by column of tables of the access method milvus.",
+							 NULL,
+							 &milvus_settings.enable_column_scan, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomStringVariable("milvus.simd",
 							   "Instruction set of the distance kernels.",
 							   "\"auto\" takes the best one this CPU has.",

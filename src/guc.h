@@ -30,6 +30,7 @@ typedef struct MilvusSettings
 	double		worker_cost_delay;	/* milvus.worker_cost_delay, ms */
 	bool		warm_cache;		/* milvus.warm_cache */
 	bool		seal_eagerly;	/* milvus.seal_eagerly */
+	bool		enable_column_scan; /* milvus.enable_column_scan */
 	char	   *simd;			/* milvus.simd */
 	char	   *debug_point;	/* milvus.debug_point */
 } MilvusSettings;

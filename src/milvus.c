@@ -9,6 +9,7 @@
 #include "guc.h"
 #include "kernels/kernels.h"
 #include "am/ann/annattr.h"
+#include "planner/columnscan.h"
 
 PG_MODULE_MAGIC;
 
@@ -23,5 +24,6 @@ _PG_init(void)
 	AnnDefinePgvectorOptions();
 	AnnInstallExplain();
 	AnnInstallPlannerHook();
+	ColumnScanInstall();
 	CoordInit();
 }

@@ -23,6 +23,7 @@
 #include "port/atomics.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
