@@ -303,6 +303,38 @@ test_numbers(void)
 	}
 }
 
+/* Numbers of every number of bits, in the last group too; around a base, and growing by them. */
+static void
+test_every_number_of_bits(void)
+{
+	static const ColumnCodecOptions none = {COLUMN_COMPRESS_NONE, 0};
+	CheckRandom r = {12};
+
+	for (uint32_t bits = 0; bits <= 64; bits++)
+	{
+		for (int growing = 0; growing < 2; growing++)
+		{
+			for (uint32_t rows = 505; rows <= 520; rows++)
+			{
+				Column		column = make_numbers(rows, 8, growing ? COLUMN_SIGNED : COLUMN_UNSIGNED,
+												  PATTERN_ZERO, NULLS_NONE, &r);
+				uint64_t	sum = UINT64_C(0x123456789abcdef0);
+
+				for (uint32_t i = 0; i < rows; i++)
+				{
+					uint64_t	x = bits == 0 ? 0 : CheckRandomBits(&r) >> (64 - bits);
+
+					sum += x;
+					x = growing ? sum : x + 1000;
+					memcpy((uint8_t *) column.view.values + (size_t) i * 8, &x, 8);
+				}
+				check_round_trip(&column, &none, NULL, NULL);
+				column_free(&column);
+			}
+		}
+	}
+}
+
 /* ---- vectors ---- */
 
 static uint16_t
@@ -598,6 +630,137 @@ test_checksum(void)
 	}
 }
 
+/* Encode without compression into a copy with `room` zero bytes more. */
+static uint8_t *
+encode_plainly(const Column *column, size_t room, size_t *bytes)
+{
+	static const ColumnCodecOptions none = {COLUMN_COMPRESS_NONE, 0};
+	void	   *out = NULL;
+	uint8_t    *copy;
+
+	if (ColumnEncode(&column->view, &column->shape, &none, &memory, &out, bytes) != COLUMN_OK)
+		abort();
+	copy = exact(*bytes + room);
+	memset(copy, 0, *bytes + room);
+	memcpy(copy, out, *bytes);
+	test_free(NULL, out);
+	return copy;
+}
+
+/* What a chunk of at most 1000 rows of at most 8000 bytes says, its checksum put right. */
+static ColumnStatus
+decode_changed(uint8_t *stored, size_t bytes)
+{
+	static uint8_t nulls[200],
+				values[8000];
+	static uint32_t offsets[1001];
+	uint32_t	checksum = slow_checksum(stored + 8, bytes - 8);
+	ColumnChunkFacts facts;
+	ColumnStatus status;
+
+	memcpy(stored + 4, &checksum, sizeof(checksum));
+	status = ColumnInspect(stored, bytes, &facts);
+	if (status != COLUMN_OK)
+		return status;
+	if (facts.rows > 1000 || facts.value_bytes > sizeof(values))
+		abort();
+	return ColumnDecode(stored, bytes, &memory, nulls, values, offsets);
+}
+
+static void
+add_to(uint8_t *at, int delta)
+{
+	uint32_t	x;
+
+	memcpy(&x, at, sizeof(x));
+	x += (uint32_t) delta;
+	memcpy(at, &x, sizeof(x));
+}
+
+/* Every number of a chunk agrees with the others: rows, present rows, nulls, lengths, entries. */
+static void
+test_numbers_that_disagree(void)
+{
+	enum
+	{
+		ROWS_AT = 16, PRESENT_AT = 20, NODE_AT = 40, BLOCK_BYTES = 5
+	};
+	CheckRandom r = {10};
+	size_t		bytes;
+	uint8_t    *stored;
+	uint32_t	bitmap = 700 / 8 + 1;
+	/* where the node begins when there are nulls */
+	uint32_t	node = NODE_AT + BLOCK_BYTES + bitmap;
+	Column		column = make_numbers(700, 8, COLUMN_SIGNED, PATTERN_SMALL, NULLS_SOME, &r);
+
+	stored = encode_plainly(&column, 1, &bytes);
+	CHECK(stored[node] == COLUMN_PACKED);
+	CHECK(decode_changed(stored, bytes) == COLUMN_OK);
+	CHECK(decode_changed(stored, bytes + 1) == COLUMN_CORRUPT);
+	for (int delta = -1; delta <= 1; delta += 2)
+	{
+		add_to(stored + PRESENT_AT, delta);
+		CHECK(decode_changed(stored, bytes) == COLUMN_CORRUPT);
+		add_to(stored + PRESENT_AT, -delta);
+	}
+	/* a null more, or one less; one past the last row */
+	stored[NODE_AT + BLOCK_BYTES] ^= 1;
+	CHECK(decode_changed(stored, bytes) == COLUMN_CORRUPT);
+	stored[NODE_AT + BLOCK_BYTES] ^= 1;
+	stored[node - 1] ^= 0x80;
+	CHECK(decode_changed(stored, bytes) == COLUMN_CORRUPT);
+	stored[node - 1] ^= 0x80;
+	CHECK(decode_changed(stored, bytes) == COLUMN_OK);
+	/* a byte behind the last group */
+	add_to(stored + node + 1, 1);
+	add_to(stored + node + 6, 1);
+	CHECK(decode_changed(stored, bytes + 1) == COLUMN_CORRUPT);
+	free(stored);
+	column_free(&column);
+
+	/* a code one beyond the dictionary: 11 entries of 8 bytes in a block, then packed codes */
+	column = make_numbers(700, 8, COLUMN_FLOAT, PATTERN_FEW, NULLS_NONE, &r);
+	stored = encode_plainly(&column, 0, &bytes);
+	node = NODE_AT + 5 + 1 + BLOCK_BYTES + 11 * 8;
+	REQUIRE(stored[NODE_AT] == COLUMN_DICTIONARY && stored[node] == COLUMN_PACKED);
+	CHECK(decode_changed(stored, bytes) == COLUMN_OK);
+	/* the first group's base */
+	stored[node + 10] = 1;
+	CHECK(decode_changed(stored, bytes) == COLUMN_CORRUPT);
+	stored[node + 10] = 0;
+	add_to(stored + NODE_AT + 1, 1);
+	CHECK(decode_changed(stored, bytes) == COLUMN_CORRUPT);
+	free(stored);
+	column_free(&column);
+
+	/* runs that are too long: the lengths' node is the last */
+	column = make_numbers(61 * 10, 8, COLUMN_SIGNED, PATTERN_RUNS, NULLS_NONE, &r);
+	stored = encode_plainly(&column, 0, &bytes);
+	REQUIRE(stored[NODE_AT] == COLUMN_RUNS && stored[bytes - 5] == COLUMN_CONSTANT);
+	for (int delta = -1; delta <= 1; delta++)
+	{
+		add_to(stored + bytes - 4, delta);
+		CHECK(decode_changed(stored, bytes) == (delta == 0 ? COLUMN_OK : COLUMN_CORRUPT));
+		add_to(stored + bytes - 4, -delta);
+	}
+	free(stored);
+	column_free(&column);
+
+	/* texts whose lengths do not add up to the bytes that there are */
+	column = make_texts(100, 1000000000, 40, 1, 0, COLUMN_BYTES, NULLS_NONE, false, &r);
+	stored = encode_plainly(&column, 0, &bytes);
+	CHECK(decode_changed(stored, bytes) == COLUMN_OK);
+	for (int delta = -1; delta <= 1; delta += 2)
+	{
+		add_to(stored + 32, delta);
+		CHECK(decode_changed(stored, bytes) == COLUMN_CORRUPT);
+		add_to(stored + 32, -delta);
+	}
+	free(stored);
+	column_free(&column);
+	CHECK(live == 0);
+}
+
 /* Damage that a right checksum hides: refused or decoded, within bounds, nothing leaked. */
 static void
 test_damage_behind_the_checksum(void)
@@ -778,11 +941,13 @@ int
 main(void)
 {
 	RUN(test_numbers);
+	RUN(test_every_number_of_bits);
 	RUN(test_vectors);
 	RUN(test_texts);
 	RUN(test_choice_of_encodings);
 	RUN(test_checksum);
 	RUN(test_damage_is_noticed);
+	RUN(test_numbers_that_disagree);
 	RUN(test_damage_behind_the_checksum);
 	RUN(test_views_that_make_no_sense);
 	RUN(test_no_memory);
