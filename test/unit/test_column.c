@@ -746,8 +746,9 @@ test_numbers_that_disagree(void)
 	free(stored);
 	column_free(&column);
 
-	/* texts whose lengths do not add up to the bytes that there are */
-	column = make_texts(100, 1000000000, 40, 1, 0, COLUMN_BYTES, NULLS_NONE, false, &r);
+	/* texts whose lengths do not add up to the bytes that there are: one byte, repeated as often as asked */
+	column = make_texts(20, 1000000000, 300, 1, 0, COLUMN_BYTES, NULLS_NONE, false, &r);
+	memset((void *) column.view.values, 'a', column.view.offsets[20]);
 	stored = encode_plainly(&column, 0, &bytes);
 	CHECK(decode_changed(stored, bytes) == COLUMN_OK);
 	for (int delta = -1; delta <= 1; delta += 2)
