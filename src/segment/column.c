@@ -391,6 +391,7 @@ ColumnCodecName(const void *stored, size_t bytes)
 		{"bit-packed", "bit-packed+zstd", "bit-packed+lz4"},
 		{"delta", "delta+zstd", "delta+lz4"},
 		{"transposed", "transposed+zstd", "transposed+lz4"},
+		{"decimal", "decimal+zstd", "decimal+lz4"},
 	};
 	ChunkHeader header;
 

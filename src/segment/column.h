@@ -86,8 +86,8 @@ typedef struct ColumnCodecOptions
 
 /*
  * Encode a view: the smallest of plain, constant, run-length, dictionary,
- * delta/frame-of-reference with bit packing (numbers), byte transposition (vectors,
- * numbers), each then compressed when that saves at least 1/16.  *out (from memory->alloc)
+ * delta/frame-of-reference with bit packing (numbers), decimals (floats that are integers over a
+ * power of ten), byte transposition (vectors, numbers), each then compressed when that saves at least 1/16.  *out (from memory->alloc)
  * holds *bytes with its own header (magic, version, shape, rows, encoding, CRC-32C of the rest).
  * Variable values of vectors that differ in length may have the kinds of vectors too.  A chunk's
  * decoded values are at most UINT32_MAX bytes.

@@ -312,6 +312,32 @@ take_planes(ColumnCursor *cursor, uint8_t *elements, size_t n, uint32_t width)
 		ColumnFree(cursor->memory, owned[b]);
 }
 
+static void
+take_decimals(ColumnCursor *cursor, uint8_t *values, uint32_t n, uint32_t width, int depth)
+{
+	uint32_t	digits = ColumnTakeByte(cursor);
+	double		power = ColumnPowerOfTen(digits <= COLUMN_MAX_DIGITS ? digits : 0);
+	int64_t    *integers;
+
+	if (digits > COLUMN_MAX_DIGITS || (width != 4 && width != 8))
+		corrupt(cursor);
+	integers = ColumnAlloc(cursor->memory, (size_t) n * sizeof(int64_t), &cursor->status);
+	if (integers == NULL)
+		return;
+	ColumnTakeFixed(cursor, (uint8_t *) integers, n, sizeof(int64_t), depth + 1);
+	for (uint32_t i = 0; cursor->status == COLUMN_OK && i < n; i++)
+	{
+		double		x = (double) integers[i] / power;
+		float		single = (float) x;
+
+		if (width == 4)
+			memcpy(values + (size_t) i * 4, &single, sizeof(single));
+		else
+			memcpy(values + (size_t) i * 8, &x, sizeof(x));
+	}
+	ColumnFree(cursor->memory, integers);
+}
+
 void
 ColumnTakeFixed(ColumnCursor *cursor, uint8_t *values, uint32_t n, uint32_t width, int depth)
 {
@@ -349,6 +375,9 @@ ColumnTakeFixed(ColumnCursor *cursor, uint8_t *values, uint32_t n, uint32_t widt
 			break;
 		case COLUMN_PLANES:
 			take_planes(cursor, values, n, width);
+			break;
+		case COLUMN_DECIMAL:
+			take_decimals(cursor, values, n, width, depth);
 			break;
 		default:
 			corrupt(cursor);

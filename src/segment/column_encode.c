@@ -8,6 +8,8 @@
  */
 #include "segment/column_internal.h"
 
+#include <math.h>
+
 /* Rows whose distinct values are counted before a dictionary is tried. */
 #define DICTIONARY_SAMPLE 1024
 
@@ -342,6 +344,57 @@ put_packed(ColumnWriter *writer, const uint64_t *v, uint32_t n, uint64_t turn)
 	ColumnFree(writer->memory, packed);
 }
 
+/* ---- decimal numbers ---- */
+
+/* Integers up to here are exact as doubles. */
+#define EXACT_INTEGERS 9007199254740992.0
+
+/*
+ * The number m with value = m / power, if there is one that gives back every bit.  A quotient of two exact
+ * numbers is rounded as the decimal text of the value is, so what was typed with few digits has one.
+ */
+static inline bool
+decimal_of(const uint8_t *value, uint32_t width, double power, int64_t *m)
+{
+	double		x,
+				scaled;
+	float		single;
+
+	if (width == 4)
+	{
+		memcpy(&single, value, sizeof(single));
+		x = single;
+	}
+	else
+		memcpy(&x, value, sizeof(x));
+	scaled = x * power;
+	/* not so of NaN */
+	if (!(scaled < EXACT_INTEGERS && scaled > -EXACT_INTEGERS))
+		return false;
+	*m = llrint(scaled);
+	x = (double) *m / power;
+	single = (float) x;
+	return memcmp(value, width == 4 ? (const void *) &single : (const void *) &x, width) == 0;
+}
+
+/* Integers of n floats and their common number of digits; false when there are none for some. */
+static bool
+decimals_of(const uint8_t *values, uint32_t n, uint32_t width, uint64_t *integers, uint32_t *digits)
+{
+	for (*digits = 0; *digits <= COLUMN_MAX_DIGITS; (*digits)++)
+	{
+		double		power = ColumnPowerOfTen(*digits);
+		uint32_t	i = 0;
+		int64_t		m;
+
+		while (i < n && decimal_of(values + (size_t) i * width, width, power, &m))
+			integers[i++] = (uint64_t) m;
+		if (i == n)
+			return true;
+	}
+	return false;
+}
+
 /* ---- byte planes ---- */
 
 /* Estimated bytes of n elements as planes, each as it is or by its entropy. */
@@ -508,6 +561,7 @@ ColumnPutFixed(ColumnWriter *writer, const uint8_t *values, uint32_t n, uint32_t
 	bool		number = (width == 1 || width == 2 || width == 4 || width == 8) && kind != COLUMN_FLOAT;
 	bool		is_signed = kind == COLUMN_SIGNED;
 	bool		deeper = depth < COLUMN_MAX_DEPTH - 1;
+	uint32_t	digits = 0;
 	ColumnEncoding encoding = COLUMN_PLAIN;
 	size_t		best = bytes;
 	uint32_t	runs;
@@ -559,6 +613,20 @@ ColumnPutFixed(ColumnWriter *writer, const uint8_t *values, uint32_t n, uint32_t
 			}
 		}
 	}
+	else if (kind == COLUMN_FLOAT && (width == 4 || width == 8) && deeper)
+	{
+		wide = ColumnAlloc(writer->memory, (size_t) n * sizeof(uint64_t), &writer->status);
+		if (wide != NULL && decimals_of(values, n, width, wide, &digits))
+		{
+			size_t		packed = packed_bytes(wide, n, SIGN_BIT);
+
+			if (packed < best - best / 8)
+			{
+				best = packed;
+				encoding = COLUMN_DECIMAL;
+			}
+		}
+	}
 	runs = count_runs(values, n, width);
 	if (deeper && runs <= n / 2 && (size_t) runs * (width + 2) < best)
 	{
@@ -589,6 +657,12 @@ ColumnPutFixed(ColumnWriter *writer, const uint8_t *values, uint32_t n, uint32_t
 		case COLUMN_RUNS:
 			ColumnPutByte(writer, COLUMN_RUNS);
 			put_runs(writer, values, n, width, kind, runs, depth);
+			break;
+		case COLUMN_DECIMAL:
+			ColumnPutByte(writer, COLUMN_DECIMAL);
+			ColumnPutByte(writer, (uint8_t) digits);
+			(void) ColumnPutFixed(writer, (const uint8_t *) wide, n, sizeof(int64_t), COLUMN_SIGNED,
+								  depth + 1);
 			break;
 		case COLUMN_PACKED:
 			ColumnPutByte(writer, COLUMN_PACKED);

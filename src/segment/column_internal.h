@@ -23,13 +23,16 @@ typedef enum ColumnEncoding
 	COLUMN_DICTIONARY = 3,		/* distinct values and a code for each row */
 	COLUMN_PACKED = 4,			/* distance from the smallest of a group, in as many bits as it takes */
 	COLUMN_DELTA = 5,			/* the same of differences */
-	COLUMN_PLANES = 6			/* first bytes of all elements, then the second ones, ... */
+	COLUMN_PLANES = 6,			/* first bytes of all elements, then the second ones, ... */
+	COLUMN_DECIMAL = 7			/* floats that are integers divided by a power of ten */
 } ColumnEncoding;
 
-#define COLUMN_ENCODINGS 7
+#define COLUMN_ENCODINGS 8
 
 /* Nodes within nodes, at most: dictionary, runs of codes, lengths of runs. */
 #define COLUMN_MAX_DEPTH 3
+/* Digits behind the point of COLUMN_DECIMAL, at most. */
+#define COLUMN_MAX_DIGITS 8
 /* Values of one group of COLUMN_PACKED. */
 #define COLUMN_GROUP 512
 /* Bytes of an element that are taken apart into planes, at most. */
@@ -133,6 +136,17 @@ static inline uint32_t
 ColumnBitWidth(uint64_t value)
 {
 	return value == 0 ? 0 : 64 - (uint32_t) __builtin_clzll(value);
+}
+
+/* 10^digits, digits <= COLUMN_MAX_DIGITS: exact. */
+static inline double
+ColumnPowerOfTen(uint32_t digits)
+{
+	double		power = 1;
+
+	while (digits-- > 0)
+		power *= 10;
+	return power;
 }
 
 /* Bytes of n numbers of so many bits. */

@@ -303,6 +303,54 @@ test_numbers(void)
 	}
 }
 
+/* Floats with few digits, and what looks like them: the same bits again, whatever they are. */
+static void
+test_decimals(void)
+{
+	CheckRandom r = {13};
+
+	for (int odd = 0; odd < 9; odd++)
+	{
+		for (int digits = 0; digits <= 10; digits++)
+		{
+			for (uint32_t width = 4; width <= 8; width += 4)
+			{
+				const double odd_ones[] = {0, -0.0, NAN, INFINITY, -INFINITY, 1e300, 9007199254740993.0, 1e-300, -9.5e18};
+				Column		column = make_numbers(777, width, COLUMN_FLOAT, PATTERN_ZERO, digits % 2 ? NULLS_SOME : NULLS_NONE, &r);
+				const char *codec = "";
+				size_t		bytes;
+				bool		exact_in_type = width == 8 ? digits <= 8 : digits <= 3;
+
+				for (uint32_t i = 0; i < 777; i++)
+				{
+					/* as PostgreSQL reads them: from text */
+					int64_t		m = (int64_t) (CheckRandomBits(&r) >> 44) % (width == 8 ? 1000000 : 10000);
+					char		text[40];
+					double		x;
+					float		single;
+
+					snprintf(text, sizeof(text), "%s%lld.%0*lld", i % 5 == 0 && m > 0 ? "-" : "", (long long) m,
+							 digits > 0 ? digits : 1, digits > 0 ? (long long) (m * 7 % (digits < 4 ? 10 : 1000)) : 0);
+					x = strtod(text, NULL);
+					single = strtof(text, NULL);
+					if (odd > 0 && i == 400)
+					{
+						x = odd_ones[odd];
+						single = (float) odd_ones[odd];
+					}
+					memcpy((uint8_t *) column.view.values + (size_t) i * width, width == 8 ? (void *) &x : (void *) &single, width);
+				}
+				check_round_trip(&column, &every_option[odd % N_OPTIONS], &codec, &bytes);
+				if (odd == 0 && exact_in_type)
+					CHECK(strncmp(codec, "decimal", 7) == 0 && bytes < 777 * width * 4 / 5);
+				if (odd >= 1 && odd <= 4 && !ColumnIsNull(&column.view, 400))
+					CHECK(strncmp(codec, "decimal", 7) != 0);
+				column_free(&column);
+			}
+		}
+	}
+}
+
 /* Numbers of every number of bits, in the last group too; around a base, and growing by them. */
 static void
 test_every_number_of_bits(void)
@@ -797,7 +845,7 @@ test_damage_behind_the_checksum(void)
 				/* more often where the headers are */
 				size_t		at = (CheckRandomBits(&r) >> 20) % (round % 2 && size > 120 ? 120 : size);
 
-				copy[at] = (uint8_t) (round % 5 == 0 ? copy[at] + 1 : CheckRandomBits(&r) >> 40);
+				copy[at] = (uint8_t) (round % 5 == 0 ? copy[at] + 1u : CheckRandomBits(&r) >> 40);
 			}
 			if (size >= 8)
 			{
@@ -943,6 +991,7 @@ main(void)
 {
 	RUN(test_numbers);
 	RUN(test_every_number_of_bits);
+	RUN(test_decimals);
 	RUN(test_vectors);
 	RUN(test_texts);
 	RUN(test_choice_of_encodings);
