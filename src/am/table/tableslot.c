@@ -132,6 +132,15 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 					AllocSetContextCreate(slot->tts_mcxt, "values of a sealed row", ALLOCSET_SMALL_SIZES);
 			table_slot->copied = true;
 		}
+		if (i >= TableSegmentNatts(segment))
+		{
+			/*
+			 * Columns added since: the caller takes the missing values of the slot's own
+			 * descriptor.  The table's may have none any more (during ALTER TABLE).
+			 */
+			natts = i;
+			break;
+		}
 		slot->tts_values[i] = TableSegmentFetch(segment, i + 1, TableRefRow(ref),
 												&slot->tts_isnull[i], table_slot->copies);
 	}
