@@ -497,6 +497,7 @@ TableAmMethods(void)
 	am->index_build_range_scan = TableIndexBuildRangeScan;
 	am->index_validate_scan = TableIndexValidateScan;
 	am->relation_needs_toast_table = table_needs_toast;
+	am->relation_vacuum = TableVacuum;
 	am->relation_toast_am = table_toast_am;
 	return am;
 }
