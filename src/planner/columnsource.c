@@ -340,12 +340,13 @@ judge_leaf(ColumnSource *source, const ColumnFilter *filter, TableSegment *segme
 
 	if (filter->attnum > TableSegmentNatts(segment))
 	{
-		uint64		one = 1;
+		const uint64 one = 1;
+		uint64		passes;
 		ColumnCursor *cursor = get_cursor(source, filter->attnum);
 
 		seek(source, cursor, segment, first);
-		ColumnFilterLeaf(filter, &cursor->view, 0, 1, &one, &one);
-		return one != 0 ? VERDICT_ALL : VERDICT_NONE;
+		ColumnFilterLeaf(filter, &cursor->view, 0, 1, &one, &passes);
+		return passes != 0 ? VERDICT_ALL : VERDICT_NONE;
 	}
 	same_type = TableSegmentColumnType(segment, filter->attnum) == filter->stored_type;
 	chunk_rows = TableSegmentChunkRows(segment, filter->attnum);
