@@ -413,4 +413,10 @@ MilvusDebugPoint(const char *name)
 			pg_usleep(100000);
 		}
 	}
+	else if (strncmp(action, ":cancel", 7) == 0)
+	{
+		/* what the handler of SIGINT does */
+		InterruptPending = true;
+		QueryCancelPending = true;
+	}
 }

@@ -1,7 +1,8 @@
 # A statement that is cancelled: CREATE INDEX, a seal, a merge and the making of a
 # cache file, stopped where they wait at a named step and in the middle of a build.
 # It ends with query_canceled; nothing of it is left that anybody sees; VACUUM finds
-# its blocks, and the same statement then works.  On the way,
+# its blocks, and the same statement then works.  A search gives way, too, before it
+# has compared what it would have.  On the way,
 # pg_stat_progress_create_index names the phases.
 
 use strict;
@@ -159,6 +160,59 @@ is(sql_state($node, "$end; SET statement_timeout = '500ms'; SELECT milvus.compac
 is(check_index($node, 'items_embedding'), '', 'amid a merge: no problem');
 is(same_rows($node), '', 'amid a merge: every row once');
 is(index_stat($node, 'items_embedding', 'segments'), 0, 'amid a merge: nothing was sealed');
+
+$node->safe_psql('postgres', 'DROP TABLE items; DROP TABLE kept');
+
+# ---- in the middle of a search ----
+
+# Settings, SQLSTATE, rows and figures of a search in one session: with $point cancelled from the
+# step "search" on, which is past the last look of the executor and the scan.
+sub search_figures
+{
+	my ($setting, $point, $where) = @_;
+	my ($status, $out) = $node->psql('postgres', qq{
+		SET enable_seqscan = off; SET enable_bitmapscan = off; $setting;
+		SET milvus.debug_point = '$point';
+		SELECT count(*) AS n FROM (SELECT id FROM items $where
+			ORDER BY embedding <-> (SELECT embedding FROM queries ORDER BY id LIMIT 1) LIMIT 10) found \\gset
+		\\echo :LAST_ERROR_SQLSTATE
+		RESET milvus.debug_point;
+		SELECT code_distances + exact_distances, hops FROM milvus.last_search()}, on_error_stop => 0);
+	my ($state, $figures) = split /\n/, $out;
+	return ($state, split /\|/, $figures);
+}
+
+# On one side the work up to the first look, on the other what the whole takes.
+sub cancelled_search
+{
+	my ($what, $figure, $least, $setting, $where) = @_;
+	$where //= '';
+	my ($state, @whole) = search_figures($setting, '', $where);
+	is($state, '00000', "search, $what: answers");
+	cmp_ok($whole[$figure], '>=', $least, "search, $what: has much to do");
+	($state, my @part) = search_figures($setting, 'search:cancel', $where);
+	is($state, $canceled, "search, $what: cancelled");
+	cmp_ok($part[$figure], '<', $whole[$figure] / 2, "search, $what: amid it");
+	my ($after, @again) = search_figures($setting, '', $where);
+	is("$after @again", "00000 @whole", "search, $what: does the same again afterwards");
+	return;
+}
+
+load_clustered($node, rows => 20000, dim => 16);
+$node->safe_psql('postgres', q{CREATE INDEX items_embedding ON items USING ann (embedding vector_l2_ops, grp)
+	WITH (index_type = 'FLAT')});
+cancelled_search('all rows', 0, 20000, 'SELECT');
+cancelled_search('all rows, masked', 0, 10000, 'SELECT', 'WHERE grp < 5');
+cancelled_search('without a mapping', 0, 20000, 'SET milvus.cache_size = 0');
+$node->safe_psql('postgres', q{ALTER INDEX items_embedding SET (index_type = 'IVF_FLAT', nlist = 16); REINDEX INDEX items_embedding});
+cancelled_search('lists', 0, 20000, 'SET milvus.nprobe = 16');
+$node->safe_psql('postgres', q{ALTER INDEX items_embedding RESET (nlist);
+	ALTER INDEX items_embedding SET (index_type = 'HNSW', m = 4, ef_construction = 40); REINDEX INDEX items_embedding});
+cancelled_search('graph', 1, 600, 'SET milvus.ef = 600');
+cancelled_search('graph, rows that match', 0, 10000, 'SET milvus.ef = 600', 'WHERE grp < 7');
+$node->safe_psql('postgres', q{CREATE TABLE kept AS SELECT * FROM items; TRUNCATE items;
+	SET milvus.growing_rows = 1000000; INSERT INTO items SELECT * FROM kept});
+cancelled_search('growing rows', 0, 20000, 'SELECT');
 
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing died');
 

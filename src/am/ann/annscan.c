@@ -9,15 +9,11 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "am/ann/annscan_internal.h"
 #include "compat.h"
 #include "guc.h"
-#include "index/sq8.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -34,7 +30,7 @@ current_stats(const AnnScanState *state)
 	stats.returned = state->returned;
 	for (int i = 0; i < state->nsources; i++)
 	{
-		AnnSource	   *source = &state->sources[i];
+		AnnSource  *source = &state->sources[i];
 		const AnnSearchStats *s = source->search != NULL ? AnnSearchGetStats(source->search)
 			: source->exact != NULL ? AnnScanGetStats(source->exact) : NULL;
 
@@ -225,14 +221,11 @@ start_scan(IndexScanDesc scan)
 	for (int i = 0; i < state->view->nsegments; i++)
 	{
 		AnnViewSegment *segment = &state->view->segments[i];
-		AnnSource	   *source = AnnSourceAdd(state, segment);
+		AnnSource  *source = AnnSourceAdd(state, segment);
 
 		state->stats.types |= 1u << segment->handle->params.type;
 		state->stats.elem = segment->handle->params.elem;
-		if (source->mapped)
-		{
-			state->stats.cached_segments++;
-		}
+		state->stats.cached_segments += source->mapped;
 	}
 	AnnSourceAdd(state, NULL);
 
@@ -261,12 +254,12 @@ next_hit(AnnScanState *state, ItemPointer tid)
 {
 	for (;;)
 	{
-		AnnSource	   *best = NULL;
+		AnnSource  *best = NULL;
 		AnnHit	   *hit;
 
 		for (int i = 0; i < state->nsources; i++)
 		{
-			AnnSource	   *source = &state->sources[i];
+			AnnSource  *source = &state->sources[i];
 
 			if (!source->done && source->next == source->nhits)
 			{
@@ -312,7 +305,7 @@ next_of_class(AnnScanState *state, AnnRowClass class, ItemPointer tid)
 {
 	for (; state->enum_source < state->nsources; state->enum_source++, state->enum_row = 0)
 	{
-		AnnSource	   *source = &state->sources[state->enum_source];
+		AnnSource  *source = &state->sources[state->enum_source];
 
 		if (source->segment != NULL)
 		{

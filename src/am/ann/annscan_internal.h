@@ -29,7 +29,6 @@ typedef struct AnnSource
 	uint64		ngiven;
 	uint64		maxgiven;
 	uint64	   *excluded;		/* rows not to compare when it is not mapped */
-	bool		filtered;		/* the conditions were applied to it */
 	AnnSegmentFilter *filter;	/* of a mapped segment; NULL: no conditions */
 	struct AnnKeptMask *kept;	/* the filter's mask, which the view owns */
 	bool		elsewhere;		/* what matches does not lie where the query is */
@@ -64,12 +63,11 @@ struct AnnScanState
 	AnnGrowing *growing;
 	uint32		growing_n;		/* rows of it when the scan began */
 	uint32		growing_aside;
-	AnnSource	   *sources;
+	AnnSource  *sources;
 	int			nsources;
 	int			maxsources;
 	ScanPhase	phase;
 	bool		growing_lazy;	/* conditions are tested when a row is reached */
-	bool		query_null;
 	AnnRowClass query_class;
 	const void *query;
 	char	   *vector_scratch; /* for large growing vectors */

@@ -62,13 +62,14 @@ env_free(void *ctx, void *p)
 }
 
 /*
- * AnnEnv.cancelled: only looks, for it is called under guard and in the middle of a search.
+ * AnnEnv.cancelled: only looks, for it is called under guard and in the middle of a search.  True when
+ * CHECK_FOR_INTERRUPTS would raise an error now.
  */
 static bool
 env_cancelled(void *ctx)
 {
-	return InterruptPending && (QueryCancelPending || ProcDiePending) &&
-		InterruptHoldoffCount == 0 && CritSectionCount == 0;
+	return InterruptPending && InterruptHoldoffCount == 0 && CritSectionCount == 0 &&
+		(ProcDiePending || (QueryCancelPending && QueryCancelHoldoffCount == 0));
 }
 
 void
@@ -157,7 +158,8 @@ report_reuse(Relation index)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("a page of index \"%s\" was reused during the scan", RelationGetRelationName(index)),
+			 errmsg("a page of index \"%s\" was reused during the scan",
+					RelationGetRelationName(index)),
 			 errhint("Retry the query.")));
 }
 
@@ -225,7 +227,7 @@ note_given(AnnSource *source)
 static void
 guarded_next(void *arg)
 {
-	AnnSource	   *source = arg;
+	AnnSource  *source = arg;
 	const ItemPointerData *tids = source->segment->handle->tids;
 	bool		test = source->filter != NULL && source->filter->way == ANN_FILTER_AFTER;
 
@@ -246,7 +248,7 @@ guarded_next(void *arg)
 static float
 table_distance(void *arg, uint32_t row)
 {
-	AnnSource	   *source = arg;
+	AnnSource  *source = arg;
 	AnnScanState *state = source->scan;
 	ItemPointerData tid = source->segment->handle->tids[row];
 	void	   *guard = SegmentGuardSuspend();
@@ -283,7 +285,7 @@ choose_effort(AnnScanState *state, const AnnSegmentHandle *handle, AnnSearchPara
 static void
 guarded_begin(void *arg)
 {
-	AnnSource	   *source = arg;
+	AnnSource  *source = arg;
 	AnnScanState *state = source->scan;
 	const AnnSegmentHandle *handle = source->segment->handle;
 	AnnSearchParams params = {0};
@@ -515,7 +517,7 @@ read_table_row(AnnSource *source, uint32 row, void *vector)
 static float
 buffered_distance(void *arg, uint32_t row)
 {
-	AnnSource	   *source = arg;
+	AnnSource  *source = arg;
 	SegmentReader reader;
 	float		distance;
 
@@ -708,6 +710,7 @@ AnnSourceRefill(AnnSource *source)
 	while (source->mapped && again)
 	{
 		CHECK_FOR_INTERRUPTS();
+		MILVUS_DEBUG_POINT("search");
 		again = false;
 		if (!begin_filter(source))
 			leave_mapping(source);
@@ -727,6 +730,7 @@ AnnSourceRefill(AnnSource *source)
 	{
 		if (source->exact == NULL)
 		{
+			MILVUS_DEBUG_POINT("search");
 			if (source->segment != NULL)
 				start_buffered(source);
 			else
@@ -742,7 +746,7 @@ AnnSourceRefill(AnnSource *source)
 AnnSource *
 AnnSourceAdd(AnnScanState *state, AnnViewSegment *segment)
 {
-	AnnSource	   *source = &state->sources[state->nsources++];
+	AnnSource  *source = &state->sources[state->nsources++];
 	AnnHit	   *hits = source->hits;
 	ItemPointerData *tids = source->tids;
 	bool	   *refused = source->refused;
@@ -779,7 +783,6 @@ AnnSourceRelease(AnnSource *source)
 	source->exact = NULL;
 	source->scratch = NULL;
 }
-
 
 /*
  * The item pointer of a growing row; false when the entry is dead.
