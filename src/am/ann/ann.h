@@ -244,8 +244,12 @@ extern AnnManifest *AnnReadManifest(Relation index, const AnnMeta *meta);
 extern AnnManifest *AnnReadManifestLatest(Relation index, AnnMeta *meta);
 /* nblocks contiguous blocks: a reusable free run of the manifest, or new ones. */
 extern BlockNumber AnnAllocExtent(Relation index, Relation heap, AnnManifest *manifest, BlockNumber nblocks);
-/* Blocks of the largest free run that can be reused now. */
-extern BlockNumber AnnLargestReusable(Relation heap, const AnnManifest *manifest);
+/*
+ * About `want` reusable blocks in at most `max` runs, each a multiple of `unit`; the number of runs,
+ * fewer and 0 when not as much can be reused.
+ */
+extern int	AnnTakeReserves(Relation index, Relation heap, AnnManifest *manifest, BlockNumber want,
+							BlockNumber unit, AnnRun *runs, int max);
 extern void AnnAddFree(AnnManifest *manifest, BlockNumber start, BlockNumber nblocks);
 /*
  * Write the manifest to new pages, logged but not yet named by the metapage.

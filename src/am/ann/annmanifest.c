@@ -208,35 +208,6 @@ take_run(Relation index, Relation heap, AnnManifest *manifest, int i, BlockNumbe
 	return start;
 }
 
-BlockNumber
-AnnAllocExtent(Relation index, Relation heap, AnnManifest *manifest, BlockNumber nblocks)
-{
-	int			best = -1;
-
-	for (int i = 0; i < manifest->nfree; i++)
-	{
-		AnnFreeRun *run = &manifest->free[i];
-
-		if (run->nblocks >= nblocks && run_is_reusable(heap, run) &&
-			(best < 0 || run->nblocks < manifest->free[best].nblocks))
-			best = i;
-	}
-	if (best >= 0)
-		return take_run(index, heap, manifest, best, nblocks);
-	return SegReserveBlocks(index, nblocks);
-}
-
-BlockNumber
-AnnLargestReusable(Relation heap, const AnnManifest *manifest)
-{
-	BlockNumber largest = 0;
-
-	for (int i = 0; i < manifest->nfree; i++)
-		if (manifest->free[i].nblocks > largest && run_is_reusable(heap, &manifest->free[i]))
-			largest = manifest->free[i].nblocks;
-	return largest;
-}
-
 /*
  * Sort the free runs and join neighbours; runs of different age keep apart
  * unless both can be reused already.
@@ -267,6 +238,64 @@ join_free_runs(Relation heap, AnnManifest *manifest)
 	manifest->nfree = n + 1;
 }
 
+/*
+ * Of the runs that can be reused, the shortest of at least nblocks, or the longest
+ * if there is none; -1: nothing can be reused.
+ */
+static int
+find_run(Relation heap, const AnnManifest *manifest, BlockNumber nblocks)
+{
+	int			found = -1;
+
+	for (int i = 0; i < manifest->nfree; i++)
+	{
+		BlockNumber best = found < 0 ? 0 : manifest->free[found].nblocks;
+		BlockNumber n = manifest->free[i].nblocks;
+		bool		better = best < nblocks ? n > best : n >= nblocks && n < best;
+
+		if (better && run_is_reusable(heap, &manifest->free[i]))
+			found = i;
+	}
+	return found;
+}
+
+BlockNumber
+AnnAllocExtent(Relation index, Relation heap, AnnManifest *manifest, BlockNumber nblocks)
+{
+	int			run;
+
+	/* neighbours that were dropped at different times may have become one run since */
+	join_free_runs(heap, manifest);
+	run = find_run(heap, manifest, nblocks);
+	if (run >= 0 && manifest->free[run].nblocks >= nblocks)
+		return take_run(index, heap, manifest, run, nblocks);
+	return SegReserveBlocks(index, nblocks);
+}
+
+int
+AnnTakeReserves(Relation index, Relation heap, AnnManifest *manifest, BlockNumber want,
+				BlockNumber unit, AnnRun *runs, int max)
+{
+	int			n = 0;
+
+	join_free_runs(heap, manifest);
+	for (; n < max && want >= unit; n++)
+	{
+		/* short runs, as far as `max` of them suffice: long ones are for segments */
+		BlockNumber share = (want + (max - n) - 1) / (max - n);
+		int			run = find_run(heap, manifest, Max(share, unit));
+		BlockNumber taken;
+
+		if (run < 0 || manifest->free[run].nblocks < unit)
+			break;
+		taken = Min(manifest->free[run].nblocks, want) / unit * unit;
+		runs[n].start = take_run(index, heap, manifest, run, taken);
+		runs[n].end = runs[n].start + taken;
+		want -= taken;
+	}
+	return n;
+}
+
 BlockNumber
 AnnWriteManifest(Relation index, Relation heap, AnnManifest *manifest)
 {
@@ -283,13 +312,13 @@ AnnWriteManifest(Relation index, Relation heap, AnnManifest *manifest)
 		AnnAddFree(manifest, manifest->pages[i], 1);
 
 	/* the pages it takes itself can only make it shorter, or longer by nothing */
+	join_free_runs(heap, manifest);
 	size = sizeof(ManifestHeader) + sizeof(AnnSegmentEntry) * manifest->nsegments +
 		sizeof(AnnFreeRun) * manifest->nfree;
 	npages = (size + SEG_PAGE_PAYLOAD - 1) / SEG_PAGE_PAYLOAD;
 	blocks = palloc(sizeof(BlockNumber) * npages);
 	for (int i = 0; i < npages; i++)
 		blocks[i] = AnnAllocExtent(index, heap, manifest, 1);
-	join_free_runs(heap, manifest);
 
 	size = sizeof(ManifestHeader) + sizeof(AnnSegmentEntry) * manifest->nsegments +
 		sizeof(AnnFreeRun) * manifest->nfree;

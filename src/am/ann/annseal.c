@@ -198,20 +198,9 @@ publish(Relation index, Relation heap, AnnManifest *manifest, SealState *state)
 	if (state != NULL && state->growing)
 	{
 		int			unit = 1 + AnnRestPages(&state->params, state->attrs != NULL ? ANN_MAX_ATTR_BYTES : 0);
-		BlockNumber want = state->ngrowing_blocks;
 
-		while (nreserves < ANN_MAX_RESERVES / 2 && want >= (BlockNumber) unit)
-		{
-			BlockNumber n = AnnLargestReusable(heap, manifest);
-
-			n = Min(n, want) / unit * unit;
-			if (n == 0)
-				break;
-			reserves[nreserves].start = AnnAllocExtent(index, heap, manifest, n);
-			reserves[nreserves].end = reserves[nreserves].start + n;
-			nreserves++;
-			want -= n;
-		}
+		nreserves = AnnTakeReserves(index, heap, manifest, state->ngrowing_blocks, unit, reserves,
+									ANN_MAX_RESERVES / 2);
 	}
 	head = AnnWriteManifest(index, heap, manifest);
 	MILVUS_DEBUG_POINT("publish-manifest-written");
