@@ -145,4 +145,29 @@ cmp_ok($sizes[11], '<=', $sizes[5], 'twelve rounds take no more room than six') 
 is(check_index($node, 'grown_embedding'), '', 'reuse: no problem');
 is(same_rows($node, table => 'grown'), '', 'reuse: every row once');
 
+# Blocks that became free at different times are given out together: what two merges left
+# apart is room for the rows that come next.
+$node->safe_psql('postgres', 'DROP TABLE grown');
+load_clustered($node, table => 'grown', rows => 2000, dim => 128);
+$node->safe_psql('postgres', q{CREATE INDEX grown_embedding ON grown USING ann (embedding vector_l2_ops)
+	WITH (index_type = 'FLAT')});
+@sizes = ();
+my $free;
+my $seal = q{SELECT milvus.seal_index('grown_embedding')};
+foreach my $step ([ 1165, 300, 'VACUUM grown' ], [ 241, 500, $seal ], [ 967, 700, 'VACUUM grown' ],
+	[ 999, 100, $seal ], [ 886, 700, 'VACUUM grown' ])
+{
+	my ($first, $rows, $then) = @$step;
+	$free = index_stat($node, 'grown_embedding', 'free_bytes');
+	$node->safe_psql('postgres', qq{SET milvus.growing_rows = 1000000;
+		UPDATE grown SET embedding = (SELECT array_agg(x + 0.001) FROM unnest(embedding::real[]) x)::real[]::vector
+			WHERE (id + $first) % 2000 < $rows;
+		$then});
+	push @sizes, index_stat($node, 'grown_embedding', 'bytes');
+}
+cmp_ok($free, '>', 2 * 700 * 4 * 128, 'reuse: there is room for the last rows');
+is($sizes[4], $sizes[3], 'reuse: the last rows take it') or diag("@sizes");
+is(check_index($node, 'grown_embedding'), '', 'reuse of joined runs: no problem');
+is(same_rows($node, table => 'grown', queries => 'grown'), '', 'reuse of joined runs: every row once');
+
 done_testing();
