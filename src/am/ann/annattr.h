@@ -209,7 +209,7 @@ extern bool AnnFilterIsLossy(const AnnFilter *filter);
 /* Whether a row of the growing part matches. */
 extern bool AnnFilterTuple(AnnFilter *filter, IndexTuple tuple);
 
-/* ---- conditions in a segment (annfilterseg.c) ---- */
+/* ---- conditions in a segment (anncondition.c, annfilterseg.c) ---- */
 
 /* How a segment is searched. */
 typedef enum AnnFilterWay
