@@ -80,7 +80,7 @@ typedef struct SegmentReader
 	SegmentId	id;
 	BlockNumber start;
 	BufferAccessStrategy strategy;
-	Buffer		buffer;			/* pinned and share-locked, or InvalidBuffer */
+	Buffer		buffer;			/* pinned, not locked; or InvalidBuffer */
 	BlockNumber block;
 } SegmentReader;
 

@@ -452,10 +452,7 @@ read_segment_rows(SealState *state, SourceSegment *source)
 		if (good && class == ANN_ROW_VECTOR && raw != NULL)
 			good = SegmentReaderRead(&reader, raw->offset + bytes * row, bytes, vector);
 		else if (good && class == ANN_ROW_VECTOR)
-		{
-			SegmentReaderRelease(&tid_reader);
 			read_table_source(state, &table, (uint32) row, &tid, vector);
-		}
 		if (good)
 		{
 			IndexTuple	tuple = NULL;
@@ -644,13 +641,6 @@ AnnCountMarks(Relation index, const AnnSegmentEntry *entry)
 }
 
 /*
- * Choose the segments that go into the new one.  Sizes are kept apart by a
- * factor: a segment is taken along when it is not larger than what is being
- * merged already, so that a row is written again about log2(rows / growing rows)
- * times and the number of segments stays logarithmic.  VACUUM is stricter, for it
- * runs seldom, and also takes segments with many dead rows.
- */
-/*
  * Whether a segment can be a source here.  One that keeps no vectors is merged from the table, which VACUUM
  * cannot do: its snapshot holds nobody back, so what it reads may vanish, and it runs no user code.
  * A worker does it instead (AnnNeedsWorker).
@@ -680,13 +670,20 @@ AnnNeedsWorker(Relation index, const AnnManifest *manifest)
 	{
 		const AnnSegmentEntry *entry = &manifest->segments[i];
 
-		if (AnnCountMarks(index, entry) > AnnSegmentEntryRows(entry) * DEAD_SHARE_MERGE &&
-			!is_mergeable(index, entry, ANN_SEAL_VACUUM))
+		if (!is_mergeable(index, entry, ANN_SEAL_VACUUM) &&
+			AnnCountMarks(index, entry) > AnnSegmentEntryRows(entry) * DEAD_SHARE_MERGE)
 			return true;
 	}
 	return false;
 }
 
+/*
+ * Choose the segments that go into the new one.  Sizes are kept apart by a
+ * factor: a segment is taken along when it is not larger than what is being
+ * merged already, so that a row is written again about log2(rows / growing rows)
+ * times and the number of segments stays logarithmic.  VACUUM is stricter, for it
+ * runs seldom, and also takes segments with many dead rows.
+ */
 static void
 choose_sources(SealState *state, AnnSealMode mode, uint64 growing_rows)
 {
@@ -704,11 +701,12 @@ choose_sources(SealState *state, AnnSealMode mode, uint64 growing_rows)
 	for (int i = 0; i < manifest->nsegments; i++)
 	{
 		uint64		rows = AnnSegmentEntryRows(sorted[i]);
-		uint64		marked = mode == ANN_SEAL_GROWING ? 0 : AnnCountMarks(state->index, sorted[i]);
+		uint64		marked;
 		bool		other_type = sorted[i]->type != (uint32) state->params.type;
 
 		if (!is_mergeable(state->index, sorted[i], mode))
 			continue;
+		marked = mode == ANN_SEAL_GROWING ? 0 : AnnCountMarks(state->index, sorted[i]);
 		if (mode == ANN_SEAL_ALL)
 			chosen[i] = rows - marked < state->segment_rows || marked > 0 || other_type;
 		else if (marked > rows * DEAD_SHARE_MERGE)
