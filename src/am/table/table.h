@@ -254,6 +254,8 @@ extern Bitmapset *TableSegmentCached(TableSegment *segment);
 extern void TableSegmentEvict(TableSegment *segment, AttrNumber attnum);
 /* Remove cache files of segments that rel does not have any more (after compaction, by VACUUM). */
 extern void TableSegmentSweep(Relation rel);
+/* Bytes of the cache files of rel's segments. */
+extern uint64 TableCacheBytes(Relation rel);
 
 /* ---- tablemap.c: pure pages ---- */
 

@@ -466,3 +466,18 @@ TableSegmentSweep(Relation rel)
 	pfree(ids);
 	pfree(entries);
 }
+
+uint64
+TableCacheBytes(Relation rel)
+{
+	Relation	toast;
+	uint64		bytes;
+
+	if (!OidIsValid(rel->rd_rel->reltoastrelid))
+		return 0;
+	/* that is the relation whose files they are */
+	toast = table_open(rel->rd_rel->reltoastrelid, AccessShareLock);
+	bytes = SegmentCacheBytes(toast);
+	table_close(toast, AccessShareLock);
+	return bytes;
+}
