@@ -225,6 +225,11 @@ MilvusDefineSettings(void)
 							 "When off, it is made when a column is first read.",
 							 &milvus_settings.cache_on_seal, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.enable_column_scan",
+							 "Enables the planner's use of scans by column of tables of the access method milvus.",
+							 NULL,
+							 &milvus_settings.enable_column_scan, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomStringVariable("milvus.simd",
 							   "Instruction set of the distance kernels.",
 							   "\"auto\" takes the best one this CPU has.",

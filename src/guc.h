@@ -40,6 +40,7 @@ typedef struct MilvusSettings
 	int			compression;	/* milvus.compression: ColumnCompression */
 	int			compression_level;	/* milvus.compression_level; 0: the default */
 	bool		cache_on_seal;	/* milvus.cache_on_seal */
+	bool		enable_column_scan; /* milvus.enable_column_scan */
 	char	   *simd;			/* milvus.simd */
 	char	   *debug_point;	/* milvus.debug_point */
 } MilvusSettings;

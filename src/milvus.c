@@ -10,6 +10,7 @@
 #include "kernels/kernels.h"
 #include "am/ann/annattr.h"
 #include "am/table/table.h"
+#include "planner/columnscan.h"
 
 PG_MODULE_MAGIC;
 
@@ -24,6 +25,7 @@ _PG_init(void)
 	AnnDefinePgvectorOptions();
 	AnnInstallExplain();
 	AnnInstallPlannerHook();
+	ColumnScanInstall();
 	CoordInit();
 	TableOptionsInit();
 }

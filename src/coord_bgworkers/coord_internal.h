@@ -88,8 +88,9 @@ typedef struct CoordJob
 	TimestampTz queued;
 	TimestampTz due;
 	TimestampTz started;
-	uint64		rows;			/* growth noted since it was queued */
+	uint64		rows;			/* growth noted since it was queued or run */
 	uint64		bytes;
+	uint64		run_rows;		/* that it was begun with */
 	char		error[COORD_ERROR_LEN]; /* of the last failure */
 } CoordJob;
 
@@ -116,18 +117,22 @@ typedef struct CoordWorkerArgs
 	uint32		cookie;
 } CoordWorkerArgs;
 
-/* What a job says when it ended without an error. */
-typedef struct CoordOutcome
-{
-	int64		later;			/* ms after which it is to be run again, -1: it is done */
-} CoordOutcome;
-
-/* A job of this database, in memory of the process. */
-typedef struct CoordDue
+/* A job of this database as its code gets it. */
+typedef struct CoordTask
 {
 	Oid			relation;
 	CoordJobKind kind;
-} CoordDue;
+	uint32		rounds;			/* in a row that left something for later */
+	uint64		rows;			/* growth that it was queued for */
+} CoordTask;
+
+/* What a job says when it ended without an error. */
+typedef struct CoordOutcome
+{
+	int64		made;			/* segments */
+	int64		later;			/* ms after which it is to be run again, -1: it is done */
+	bool		fresh;			/* ... as if for the first time */
+} CoordOutcome;
 
 /* ---- coordqueue.c; all of it under the lock ---- */
 
@@ -163,7 +168,7 @@ extern bool CoordStartDynamic(Oid relation, CoordJobKind kind);
 /* What became of the jobs that a session waited for; in dynamic shared memory. */
 typedef struct CoordRunResult
 {
-	uint64		jobs;			/* done without an error */
+	uint64		jobs;			/* that made something */
 	uint64		failed;
 	bool		finished;
 	char		error[COORD_ERROR_LEN]; /* of the last that failed */
@@ -175,11 +180,16 @@ extern void CoordRunDue(CoordRunResult *result);
 /* ---- coordjob.c ---- */
 
 /* Do a job; outside of a transaction, errors are the caller's. */
-extern void CoordRunJob(Oid relation, CoordJobKind kind, uint32 rounds, CoordOutcome *outcome);
-/* Jobs that are due by what the database's relations say; outside of a transaction. */
-extern bool CoordFindDue(List **due, MemoryContext context);
+extern void CoordRunJob(const CoordTask *task, CoordOutcome *outcome);
+/*
+ * Jobs (CoordTask, in `context`) that are due by what the database's relations say; with `warm`
+ * also cache files to verify.  Outside of a transaction.  False: the extension is not here.
+ */
+extern bool CoordFindDue(List **due, bool warm, MemoryContext context);
 /* Say in pg_stat_activity what is being done. */
-extern void CoordReportActivity(Oid relation, CoordJobKind kind);
+extern void CoordReportActivity(const CoordTask *task);
+/* Tables of the access method milvus, in `context`; outside of a transaction. */
+extern List *CoordListTables(MemoryContext context);
 
 /* ---- coordhooks.c ---- */
 

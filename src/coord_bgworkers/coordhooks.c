@@ -41,6 +41,7 @@ static struct
 	Oid			blocked[4];		/* databases */
 	int			nblocked;
 	Oid			gone;			/* database that is dropped on commit */
+	Oid			copied;			/* database that is made on commit */
 	bool		created;		/* this database gets the extension */
 	bool		dropped;		/* it loses it */
 }			pending;
@@ -55,7 +56,7 @@ end_pending(bool committed)
 {
 	int			database;
 
-	if (pending.nblocked == 0 && !pending.created && !pending.dropped)
+	if (pending.nblocked == 0 && !OidIsValid(pending.copied) && !pending.created && !pending.dropped)
 		return;
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < pending.nblocked; i++)
@@ -66,6 +67,13 @@ end_pending(bool committed)
 		coord_shared->databases[database].blocks--;
 		if (committed && pending.blocked[i] == pending.gone)
 			CoordReleaseDatabase(database);
+	}
+	if (committed && OidIsValid(pending.copied))
+	{
+		/* what its template had to do, it has to do as well */
+		database = CoordFindDatabase(pending.copied, true);
+		if (database >= 0)
+			(void) CoordQueue(database, InvalidOid, COORD_SCAN, GetCurrentTimestamp(), 0, 0, 0, 0);
 	}
 	if (committed && (pending.created || pending.dropped))
 	{
@@ -84,7 +92,7 @@ end_pending(bool committed)
 	CoordWakeLauncher();
 	LWLockRelease(coord_shared->lock);
 	pending.nblocked = 0;
-	pending.gone = InvalidOid;
+	pending.gone = pending.copied = InvalidOid;
 	pending.created = pending.dropped = false;
 }
 
@@ -297,7 +305,12 @@ process_utility(PlannedStmt *pstmt, const char *text, bool read_only, ProcessUti
 	else
 		standard_ProcessUtility(pstmt, text, read_only, context, params, environment, dest, completion);
 
-	if (IsA(node, CreateExtensionStmt) && strcmp(((CreateExtensionStmt *) node)->extname, "milvus") == 0)
+	if (IsA(node, CreatedbStmt))
+	{
+		register_callbacks();
+		pending.copied = get_database_oid(((CreatedbStmt *) node)->dbname, true);
+	}
+	else if (IsA(node, CreateExtensionStmt) && strcmp(((CreateExtensionStmt *) node)->extname, "milvus") == 0)
 	{
 		register_callbacks();
 		pending.created = true;

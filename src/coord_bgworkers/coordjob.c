@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "am/ann/ann.h"
+#include "am/table/table.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
@@ -28,8 +29,12 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+/* Retries of a seal that made nothing of rows that are there, and when the first is: ms. */
+#define MAX_ROUNDS 10
+#define FIRST_RETRY 1000
+
 void
-CoordReportActivity(Oid relation, CoordJobKind kind)
+CoordReportActivity(const CoordTask *task)
 {
 	char		text[NAMEDATALEN * 2 + 64];
 	char	   *name = NULL;
@@ -37,15 +42,15 @@ CoordReportActivity(Oid relation, CoordJobKind kind)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	if (OidIsValid(relation))
+	if (OidIsValid(task->relation))
 	{
-		name = get_rel_name(relation);
-		space = get_namespace_name(get_rel_namespace(relation));
+		name = get_rel_name(task->relation);
+		space = get_namespace_name(get_rel_namespace(task->relation));
 	}
 	if (name != NULL && space != NULL)
-		snprintf(text, sizeof(text), "milvus: %s %s.%s", CoordKindName(kind), space, name);
+		snprintf(text, sizeof(text), "milvus: %s %s.%s", CoordKindName(task->kind), space, name);
 	else
-		snprintf(text, sizeof(text), "milvus: %s", CoordKindName(kind));
+		snprintf(text, sizeof(text), "milvus: %s", CoordKindName(task->kind));
 	CommitTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, text);
 }
@@ -54,12 +59,15 @@ CoordReportActivity(Oid relation, CoordJobKind kind)
  * Seal or merge an index.  Whoever holds a stronger lock is about to change or drop
  * it: not now.
  */
-static void
+static int
 run_index(Oid relation, AnnSealMode mode)
 {
+	int			made;
+
 	StartTransactionCommand();
-	AnnRunSeal(relation, mode);
+	made = AnnRunSeal(relation, mode);
 	CommitTransactionCommand();
+	return made;
 }
 
 /*
@@ -103,7 +111,171 @@ warm_index(Oid relation)
 	CommitTransactionCommand();
 }
 
-/* Whether an index has something to seal or merge, or a cache to verify. */
+/* ---- tables ---- */
+
+typedef struct TableLook
+{
+	bool		ours;
+	bool		busy;			/* somebody has a lock that a seal needs */
+	bool		unfinished;		/* pages of a segment wait for their stubs */
+	int64		min_rows;
+	int			age;			/* s; -1: none */
+	Bitmapset  *cached;			/* columns of which some segment has a cache file */
+} TableLook;
+
+/*
+ * What there is to say of a table, in the current memory context.  With `cache` its
+ * segments are opened, too.
+ */
+static void
+look_at_table(Oid relation, bool cache, TableLook *look)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Relation	rel;
+
+	memset(look, 0, sizeof(*look));
+	StartTransactionCommand();
+	look->busy = !ConditionalLockRelationOid(relation, ShareUpdateExclusiveLock);
+	if (!look->busy)
+	{
+		rel = try_relation_open(relation, NoLock);
+		if (rel != NULL && rel->rd_rel->relkind == RELKIND_RELATION && TableIsMilvus(rel) &&
+			rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
+			OidIsValid(rel->rd_rel->reltoastrelid))
+		{
+			TableOptions options;
+			TableSegmentEntry *entries;
+			int			n;
+
+			look->ours = true;
+			TableGetOptions(rel, &options);
+			look->min_rows = options.min_rows;
+			look->age = options.segment_age;
+			entries = TableReadManifest(rel, &n);
+			for (int i = 0; i < n; i++)
+			{
+				look->unfinished |= entries[i].state == TABLE_SEGMENT_SEALED;
+				if (cache)
+				{
+					Bitmapset  *cached = TableSegmentCached(TableSegmentOpen(rel, entries[i].root,
+																			 TableEntryTag(&entries[i])));
+					MemoryContext old = MemoryContextSwitchTo(context);
+
+					look->cached = bms_add_members(look->cached, cached);
+					MemoryContextSwitchTo(old);
+				}
+			}
+		}
+		if (rel != NULL)
+			relation_close(rel, NoLock);
+	}
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+}
+
+/*
+ * Make or verify the cache files of columns that some segment has one of: who reads a
+ * column reads it of all segments.
+ */
+static void
+warm_table(Oid relation, const Bitmapset *columns)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Relation	rel;
+
+	if (!milvus_settings.warm_cache || milvus_settings.cache_size == 0 || bms_is_empty(columns))
+		return;
+	StartTransactionCommand();
+	if (ConditionalLockRelationOid(relation, AccessShareLock))
+	{
+		rel = try_relation_open(relation, NoLock);
+		if (rel != NULL && rel->rd_rel->relkind == RELKIND_RELATION && TableIsMilvus(rel))
+		{
+			int			n;
+			TableSegmentEntry *entries = TableReadManifest(rel, &n);
+
+			for (int i = 0; i < n; i++)
+			{
+				TableSegment *segment = TableSegmentOpen(rel, entries[i].root, TableEntryTag(&entries[i]));
+				int			column = -1;
+
+				CoordReportProgress(i, n);
+				while ((column = bms_next_member(columns, column)) >= 0)
+				{
+					CHECK_FOR_INTERRUPTS();
+					(void) TableSegmentWarmColumn(segment, (AttrNumber) column);
+				}
+			}
+		}
+		if (rel != NULL)
+			relation_close(rel, NoLock);
+	}
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+}
+
+static int64
+retry_delay(uint32 rounds)
+{
+	return Min((int64) FIRST_RETRY << Min(rounds, 20), (int64) milvus_settings.worker_naptime * 1000);
+}
+
+/*
+ * Seal or compact as the policy says.  What had to be left is tried again later: pages
+ * that were pinned, a table that somebody else had locked, rows that are not yet visible
+ * to everybody.
+ */
+static void
+run_table(const CoordTask *task, CoordOutcome *outcome)
+{
+	TableLook	before;
+	TableLook	after;
+
+	look_at_table(task->relation, milvus_settings.warm_cache, &before);
+	if (before.busy)
+	{
+		outcome->later = retry_delay(task->rounds);
+		return;
+	}
+	if (!before.ours)
+		return;
+	if (task->kind == COORD_SEAL)
+		outcome->made = TableSeal(task->relation,
+								  milvus_settings.seal_eagerly ? TABLE_SEAL_ALL : TABLE_SEAL_POLICY,
+								  false, NULL);
+	else
+		outcome->made = TableCompact(task->relation,
+									 milvus_settings.seal_eagerly ? TABLE_COMPACT_MERGE : TABLE_COMPACT_POLICY,
+									 false, NULL);
+	if (outcome->made > 0)
+	{
+		warm_table(task->relation, before.cached);
+		SegmentCacheTrim();
+	}
+	look_at_table(task->relation, false, &after);
+	if (after.busy || (after.ours && after.unfinished))
+		outcome->later = retry_delay(task->rounds);
+	else if (!after.ours || task->kind != COORD_SEAL)
+		return;
+	else if (outcome->made > 0)
+	{
+		/* more segments may want to be one */
+		if (!milvus_settings.seal_eagerly)
+			(void) CoordRequest(task->relation, COORD_COMPACT);
+		/* rows that were left are sealed when they are old enough */
+		if (after.age >= 0)
+		{
+			outcome->later = (int64) after.age * 1000 + FIRST_RETRY;
+			outcome->fresh = true;
+		}
+	}
+	else if (task->rows > 0 && task->rows >= (uint64) after.min_rows && task->rounds < MAX_ROUNDS)
+		outcome->later = retry_delay(task->rounds);
+}
+
+/* ---- what is due ---- */
+
+/* Whether an index has something to seal or merge. */
 static bool
 index_is_due(Relation index, CoordJobKind *kind)
 {
@@ -111,8 +283,6 @@ index_is_due(Relation index, CoordJobKind *kind)
 	AnnMeta		meta;
 	AnnManifest *manifest;
 
-	if (!index->rd_index->indisvalid || index->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
-		return false;
 	AnnGetParams(index, &params);
 	manifest = AnnReadManifestLatest(index, &meta);
 	if (AnnGrowingRows(index, &meta) > AnnGrowingLimit(&params))
@@ -128,11 +298,11 @@ static void
 add_due(List **due, MemoryContext context, Oid relation, CoordJobKind kind)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
-	CoordDue   *job = palloc(sizeof(CoordDue));
+	CoordTask  *task = palloc0(sizeof(CoordTask));
 
-	job->relation = relation;
-	job->kind = kind;
-	*due = lappend(*due, job);
+	task->relation = relation;
+	task->kind = kind;
+	*due = lappend(*due, task);
 	MemoryContextSwitchTo(old);
 }
 
@@ -146,6 +316,8 @@ relations_of(Oid am)
 	ScanKeyData key;
 	List	   *list = NIL;
 
+	if (!OidIsValid(am))
+		return NIL;
 	class = table_open(RelationRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_class_relam, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(am));
 	scan = systable_beginscan(class, InvalidOid, false, NULL, 1, &key);
@@ -153,8 +325,8 @@ relations_of(Oid am)
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
 
-		if (form->relkind == RELKIND_INDEX || form->relkind == RELKIND_RELATION ||
-			form->relkind == RELKIND_MATVIEW)
+		if ((form->relkind == RELKIND_INDEX || form->relkind == RELKIND_RELATION) &&
+			form->relpersistence == RELPERSISTENCE_PERMANENT)
 			list = lappend_oid(list, form->oid);
 	}
 	systable_endscan(scan);
@@ -162,48 +334,111 @@ relations_of(Oid am)
 	return list;
 }
 
-/*
- * false: the database does not have the extension.  *due: CoordDue in `context`.
- */
-bool
-CoordFindDue(List **due, MemoryContext context)
+List *
+CoordListTables(MemoryContext context)
+{
+	List	   *list;
+	MemoryContext old;
+
+	StartTransactionCommand();
+	old = MemoryContextSwitchTo(context);
+	list = relations_of(get_table_am_oid("milvus", true));
+	MemoryContextSwitchTo(old);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return list;
+}
+
+static void
+find_due_indexes(List **due, bool warm, MemoryContext context)
 {
 	ListCell   *lc;
-	Oid			am;
+
+	foreach(lc, relations_of(get_index_am_oid("ann", true)))
+	{
+		Oid			relation = lfirst_oid(lc);
+		Oid			heapid = IndexGetRelation(relation, true);
+		Relation	index;
+		CoordJobKind kind;
+
+		CHECK_FOR_INTERRUPTS();
+		/* the table first, as everybody does; a relation that somebody changes now asks for itself */
+		if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, AccessShareLock))
+			continue;
+		if (ConditionalLockRelationOid(relation, AccessShareLock))
+		{
+			index = try_relation_open(relation, NoLock);
+			if (index != NULL)
+			{
+				if (AnnIsOurIndex(index) && index->rd_index->indisvalid)
+				{
+					if (index_is_due(index, &kind))
+						add_due(due, context, relation, kind);
+					if (warm && SegmentCacheBytes(index) > 0)
+						add_due(due, context, relation, COORD_WARM);
+				}
+				relation_close(index, NoLock);
+			}
+			UnlockRelationOid(relation, AccessShareLock);
+		}
+		UnlockRelationOid(heapid, AccessShareLock);
+	}
+}
+
+static void
+find_due_tables(List **due, bool warm, MemoryContext context)
+{
+	ListCell   *lc;
+
+	foreach(lc, relations_of(get_table_am_oid("milvus", true)))
+	{
+		Oid			relation = lfirst_oid(lc);
+		Relation	rel;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ConditionalLockRelationOid(relation, AccessShareLock))
+			continue;
+		rel = try_relation_open(relation, NoLock);
+		if (rel != NULL)
+		{
+			if (rel->rd_rel->relkind == RELKIND_RELATION && TableIsMilvus(rel) &&
+				OidIsValid(rel->rd_rel->reltoastrelid))
+			{
+				int			n;
+
+				/* the job itself sees whether it is time, and what a crash left */
+				add_due(due, context, relation, COORD_SEAL);
+				pfree(TableReadManifest(rel, &n));
+				if (n > 1)
+					add_due(due, context, relation, COORD_COMPACT);
+				if (warm && n > 0)
+					add_due(due, context, relation, COORD_WARM);
+			}
+			relation_close(rel, NoLock);
+		}
+		UnlockRelationOid(relation, AccessShareLock);
+	}
+}
+
+bool
+CoordFindDue(List **due, bool warm, MemoryContext context)
+{
+	MemoryContext old = CurrentMemoryContext;
 	bool		present;
 
 	*due = NIL;
+	warm = warm && milvus_settings.warm_cache && milvus_settings.cache_size != 0;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	present = OidIsValid(get_extension_oid("milvus", true));
-	am = present ? get_index_am_oid("ann", true) : InvalidOid;
-	if (OidIsValid(am))
-		foreach(lc, relations_of(am))
-		{
-			Oid			relation = lfirst_oid(lc);
-			Oid			heapid = IndexGetRelation(relation, true);
-			Relation	index;
-			CoordJobKind kind;
-
-			CHECK_FOR_INTERRUPTS();
-			/* the table first, as everybody does; a relation that somebody changes now asks for itself */
-			if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, AccessShareLock))
-				continue;
-			if (ConditionalLockRelationOid(relation, AccessShareLock))
-			{
-				index = try_relation_open(relation, NoLock);
-				if (index != NULL)
-				{
-					if (AnnIsOurIndex(index) && index_is_due(index, &kind))
-						add_due(due, context, relation, kind);
-					relation_close(index, NoLock);
-				}
-				UnlockRelationOid(relation, AccessShareLock);
-			}
-			UnlockRelationOid(heapid, AccessShareLock);
-		}
+	if (present)
+	{
+		find_due_indexes(due, warm, context);
+		find_due_tables(due, warm, context);
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(old);
 	return present;
 }
 
@@ -215,7 +450,7 @@ scan_database(void)
 {
 	List	   *due;
 	ListCell   *lc;
-	bool		present = CoordFindDue(&due, CurrentMemoryContext);
+	bool		present = CoordFindDue(&due, true, CurrentMemoryContext);
 	TimestampTz now = GetCurrentTimestamp();
 	int			database;
 
@@ -228,33 +463,57 @@ scan_database(void)
 			CoordForgetDatabase(database);
 		foreach(lc, due)
 		{
-			const CoordDue *job = lfirst(lc);
+			const CoordTask *task = lfirst(lc);
 
-			(void) CoordQueue(database, job->relation, job->kind, now, 0, 0, 0, 0);
+			(void) CoordQueue(database, task->relation, task->kind, now, 0, 0, 0, 0);
 		}
 	}
 	LWLockRelease(coord_shared->lock);
 }
 
-void
-CoordRunJob(Oid relation, CoordJobKind kind, uint32 rounds, CoordOutcome *outcome)
+/* Make or verify the cache files of a table or an index. */
+static void
+run_warm(Oid relation)
 {
-	switch (kind)
+	char		kind;
+
+	StartTransactionCommand();
+	kind = get_rel_relkind(relation);
+	CommitTransactionCommand();
+	if (kind == RELKIND_INDEX)
+		warm_index(relation);
+	else if (kind == RELKIND_RELATION)
+	{
+		TableLook	look;
+
+		look_at_table(relation, true, &look);
+		warm_table(relation, look.cached);
+	}
+	SegmentCacheTrim();
+}
+
+void
+CoordRunJob(const CoordTask *task, CoordOutcome *outcome)
+{
+	switch (task->kind)
 	{
 		case COORD_INDEX_SEAL:
-			run_index(relation, ANN_SEAL_GROWING);
+			outcome->made = run_index(task->relation, ANN_SEAL_GROWING);
+			SegmentCacheTrim();
 			break;
 		case COORD_INDEX_MERGE:
-			run_index(relation, ANN_SEAL_VACUUM);
-			break;
-		case COORD_WARM:
-			warm_index(relation);
-			break;
-		case COORD_SCAN:
-			scan_database();
+			outcome->made = run_index(task->relation, ANN_SEAL_VACUUM);
+			SegmentCacheTrim();
 			break;
 		case COORD_SEAL:
 		case COORD_COMPACT:
+			run_table(task, outcome);
+			break;
+		case COORD_WARM:
+			run_warm(task->relation);
+			break;
+		case COORD_SCAN:
+			scan_database();
 			break;
 	}
 }

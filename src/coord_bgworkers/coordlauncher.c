@@ -344,7 +344,7 @@ CoordLauncherMain(Datum arg)
 {
 	int			cache_size;
 
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	before_shmem_exit(launcher_exit, (Datum) 0);
@@ -378,6 +378,9 @@ CoordLauncherMain(Datum arg)
 		(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		/* not 0: unless the server stops, the postmaster is to start another */
+		if (ShutdownRequestPending)
+			proc_exit(1);
 		coord_shared->launcher_wakeups++;
 		if (ConfigReloadPending)
 		{

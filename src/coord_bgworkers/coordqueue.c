@@ -283,6 +283,7 @@ CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
 				job->due = due;
 			break;
 	}
+	/* one that is never due is only counted in */
 	if (job->due < before)
 	{
 		for (int i = 0; i < COORD_MAX_WORKERS; i++)

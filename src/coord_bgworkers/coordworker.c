@@ -19,6 +19,7 @@
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -26,6 +27,8 @@
 
 /* A worker without work waits so long for more before it leaves: ms. */
 #define LINGER 2000
+/* Between two rounds of an eager worker: ms. */
+#define EAGER_NAP 20
 /* Priority of workers among the processes of the machine: searches come first. */
 #define NICENESS 15
 /* Longest sleep of the throttle, in multiples of milvus.worker_cost_delay. */
@@ -89,35 +92,28 @@ end_work(void)
 	VacuumCostActive = false;
 }
 
-typedef struct JobName
-{
-	Oid			relation;
-	CoordJobKind kind;
-} JobName;
-
 static void
 job_context(void *arg)
 {
-	const JobName *name = arg;
+	const CoordTask *task = arg;
 
-	if (OidIsValid(name->relation))
-		errcontext("background job \"%s\" of relation %u", CoordKindName(name->kind), name->relation);
+	if (OidIsValid(task->relation))
+		errcontext("background job \"%s\" of relation %u", CoordKindName(task->kind), task->relation);
 	else
-		errcontext("background job \"%s\"", CoordKindName(name->kind));
+		errcontext("background job \"%s\"", CoordKindName(task->kind));
 }
 
 /*
  * Run a job, report its error to the log and into error[COORD_ERROR_LEN].
  */
 static bool
-run_guarded(Oid relation, CoordJobKind kind, uint32 rounds, CoordOutcome *outcome, char *error,
-			const volatile bool *unwanted)
+run_guarded(CoordTask *task, CoordOutcome *outcome, char *error, const volatile bool *unwanted)
 {
 	MemoryContext context;
-	JobName		name = {relation, kind};
-	ErrorContextCallback callback = {error_context_stack, job_context, &name};
+	ErrorContextCallback callback = {error_context_stack, job_context, task};
 	volatile bool good = false;
 
+	memset(outcome, 0, sizeof(*outcome));
 	outcome->later = -1;
 	error[0] = '\0';
 	/* who wants us to leave says so before the signal: one that came already is in *unwanted */
@@ -131,8 +127,8 @@ run_guarded(Oid relation, CoordJobKind kind, uint32 rounds, CoordOutcome *outcom
 	PG_TRY();
 	{
 		MILVUS_DEBUG_POINT("job-begins");
-		CoordReportActivity(relation, kind);
-		CoordRunJob(relation, kind, rounds, outcome);
+		CoordReportActivity(task);
+		CoordRunJob(task, outcome);
 		good = true;
 	}
 	PG_CATCH();
@@ -148,6 +144,8 @@ run_guarded(Oid relation, CoordJobKind kind, uint32 rounds, CoordOutcome *outcom
 			EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
+		/* those that a job held between two transactions */
+		LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 		QueryCancelPending = false;
 		RESUME_INTERRUPTS();
 	}
@@ -179,6 +177,7 @@ release_slot(int code, Datum arg)
 
 		job->again = false;
 		job->state = COORD_JOB_QUEUED;
+		job->rows += job->run_rows;
 		job->due = GetCurrentTimestamp();
 		if (!worker->stop)
 		{
@@ -212,13 +211,12 @@ set_state(CoordWorkerState state)
 	my_worker->state = state;
 }
 
-/* Take the next job; false: none is due.  *next: when one will be. */
+/* Take the next job; false: none is due. */
 static bool
-take_job(int *number, TimestampTz *next)
+take_job(int *number, CoordTask *task)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	*next = COORD_NEVER;
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	*number = my_worker->stop ? -1 : CoordNextJob(my_worker->database, now);
 	if (*number >= 0)
@@ -228,24 +226,16 @@ take_job(int *number, TimestampTz *next)
 		job->state = COORD_JOB_RUNNING;
 		job->again = false;
 		job->started = now;
+		job->run_rows = job->rows;
 		job->rows = job->bytes = 0;
+		*task = (CoordTask) {job->relation, job->kind, job->rounds, job->run_rows};
 		my_worker->job = *number;
 		pg_atomic_write_u64(&my_worker->done, 0);
 		pg_atomic_write_u64(&my_worker->total, 0);
 		set_state(COORD_WORKER_RUNNING);
 	}
 	else
-	{
 		set_state(COORD_WORKER_WAITING);
-		for (int i = 0; i < COORD_MAX_JOBS; i++)
-		{
-			const CoordJob *job = &coord_shared->jobs[i];
-
-			if (job->database == my_worker->database && job->due > now &&
-				(job->state == COORD_JOB_QUEUED || job->state == COORD_JOB_BACKOFF))
-				*next = Min(*next, job->due);
-		}
-	}
 	LWLockRelease(coord_shared->lock);
 	return *number >= 0;
 }
@@ -258,6 +248,8 @@ finish_job(int number, bool good, const CoordOutcome *outcome, const char *error
 
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	my_worker->job = -1;
+	if (!good || (outcome->later >= 0 && !outcome->fresh))
+		job->rows += job->run_rows;
 	if (my_worker->stop && !good)
 	{
 		/* stopped for somebody's sake, not failed */
@@ -278,7 +270,7 @@ finish_job(int number, bool good, const CoordOutcome *outcome, const char *error
 
 		/* job->due is that of the new request */
 		job->due = job->again ? Min(job->due, later) : later;
-		job->rounds = outcome->later >= 0 ? job->rounds + 1 : 0;
+		job->rounds = outcome->later >= 0 && !outcome->fresh ? job->rounds + 1 : 0;
 		job->state = COORD_JOB_QUEUED;
 		job->queued = now;
 		job->attempts = 0;
@@ -321,23 +313,29 @@ others_starve(void)
 	return starve;
 }
 
+static void
+reload_settings(void)
+{
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
 /* Sleep on the latch; false: time is up. */
 static bool
-nap(int64 timeout)
+nap(long timeout)
 {
-	int			event = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-								  (long) timeout, PG_WAIT_EXTENSION);
+	int			event = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout,
+								  PG_WAIT_EXTENSION);
 
 	ResetLatch(MyLatch);
 	/* a cancelled job of before is none of now's business */
 	QueryCancelPending = false;
 	CHECK_FOR_INTERRUPTS();
 	my_worker->wakeups++;
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	reload_settings();
 	return (event & WL_LATCH_SET) != 0;
 }
 
@@ -349,23 +347,17 @@ work(void)
 {
 	while (!my_worker->stop)
 	{
+		CoordTask	task;
 		CoordOutcome outcome;
-		TimestampTz next;
 		char		error[COORD_ERROR_LEN];
 		int			number;
 
-		if (take_job(&number, &next))
+		if (take_job(&number, &task))
 		{
-			const CoordJob *job = &coord_shared->jobs[number];
-			bool		good = run_guarded(job->relation, job->kind, job->rounds, &outcome, error,
-										   &my_worker->stop);
+			bool		good = run_guarded(&task, &outcome, error, &my_worker->stop);
 
 			finish_job(number, good, &outcome, error);
-			if (ConfigReloadPending)
-			{
-				ConfigReloadPending = false;
-				ProcessConfigFile(PGC_SIGHUP);
-			}
+			reload_settings();
 			if (others_starve())
 				break;
 			continue;
@@ -376,6 +368,37 @@ work(void)
 		pgstat_report_activity(STATE_IDLE, NULL);
 		if (!nap(LINGER))
 			break;
+	}
+}
+
+/*
+ * For tests: everything that may be sealed, all the time.  Errors are what tests are
+ * made for: reported and forgotten.
+ */
+static void
+work_eagerly(void)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "milvus tables", ALLOCSET_DEFAULT_SIZES);
+
+	pgstat_report_activity(STATE_RUNNING, "milvus: seal eagerly");
+	for (uint64 round = 0; !my_worker->stop && milvus_settings.seal_eagerly; round++)
+	{
+		List	   *tables;
+		ListCell   *lc;
+
+		MemoryContextReset(context);
+		tables = CoordListTables(context);
+		foreach(lc, tables)
+		{
+			CoordTask	task = {lfirst_oid(lc), round % 2 == 0 ? COORD_SEAL : COORD_COMPACT, 0, 0};
+			CoordOutcome outcome;
+			char		error[COORD_ERROR_LEN];
+
+			(void) run_guarded(&task, &outcome, error, &my_worker->stop);
+			if (my_worker->stop)
+				break;
+		}
+		(void) nap(EAGER_NAP);
 	}
 }
 
@@ -416,7 +439,10 @@ CoordWorkerMain(Datum arg)
 	set_state(COORD_WORKER_WAITING);
 	LWLockRelease(coord_shared->lock);
 	MemoryContextSwitchTo(TopMemoryContext);
-	work();
+	if (worker->eager)
+		work_eagerly();
+	else
+		work();
 	proc_exit(0);
 }
 
@@ -459,12 +485,12 @@ CoordStartDynamic(Oid relation, CoordJobKind kind)
 }
 
 static void
-count_result(CoordRunResult *result, bool good, const char *error)
+count_result(CoordRunResult *result, bool good, const CoordOutcome *outcome, const char *error)
 {
 	if (result == NULL)
 		return;
 	if (good)
-		result->jobs++;
+		result->jobs += outcome->made > 0;
 	else
 	{
 		result->failed++;
@@ -476,6 +502,7 @@ void
 CoordDynamicMain(Datum arg)
 {
 	DynamicArgs args;
+	CoordTask	task;
 	CoordOutcome outcome;
 	CoordRunResult *result = NULL;
 	char		error[COORD_ERROR_LEN];
@@ -483,6 +510,7 @@ CoordDynamicMain(Datum arg)
 	ListCell   *lc;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	task = (CoordTask) {args.relation, args.kind, 0, 0};
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGINT, StatementCancelHandler);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -502,16 +530,14 @@ CoordDynamicMain(Datum arg)
 		result = dsm_segment_address(segment);
 	}
 	if (args.kind != COORD_SCAN)
-		count_result(result, run_guarded(args.relation, args.kind, 0, &outcome, error, NULL), error);
+		due = list_make1(&task);
 	else
+		(void) CoordFindDue(&due, false, TopMemoryContext);
+	foreach(lc, due)
 	{
-		(void) CoordFindDue(&due, TopMemoryContext);
-		foreach(lc, due)
-		{
-			const CoordDue *job = lfirst(lc);
+		bool		good = run_guarded(lfirst(lc), &outcome, error, NULL);
 
-			count_result(result, run_guarded(job->relation, job->kind, 0, &outcome, error, NULL), error);
-		}
+		count_result(result, good, &outcome, error);
 	}
 	if (result != NULL)
 		result->finished = true;

@@ -95,8 +95,10 @@ extern Size ColumnSourceEstimate(ColumnSource *source);
 extern void ColumnSourceShare(ColumnSource *source, void *shared);
 extern void ColumnSourceAttach(ColumnSource *source, void *shared);
 extern void ColumnSourceReshare(ColumnSource *source, void *shared);
+/* From the executor's shutdown callback: lets go of the shared memory, gathers counts. */
+extern void ColumnSourceShutdown(ColumnSource *source);
 
-/* What a scan did, of this process. */
+/* What a scan did; in the leader, after ColumnSourceShutdown, with its workers. */
 typedef struct ColumnSourceCounts
 {
 	uint64		segments;
@@ -108,6 +110,6 @@ typedef struct ColumnSourceCounts
 	uint64		rows_removed;	/* of both, by the filters */
 } ColumnSourceCounts;
 
-extern const ColumnSourceCounts *ColumnSourceGetCounts(const ColumnSource *source);
+extern const ColumnSourceCounts *ColumnSourceGetCounts(ColumnSource *source);
 
 #endif							/* MILVUS_COLUMNSCAN_H */

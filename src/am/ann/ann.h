@@ -583,9 +583,10 @@ extern void AnnSealWhenFull(Relation index, Relation heap, const AnnParams *para
 extern bool AnnStartWorker(Relation index, AnnSealMode mode);
 /*
  * What such a worker does, in a transaction without a snapshot, which would hold back VACUUM for the time
- * of the build.  (Merging segments without vectors takes one while the table is read.)
+ * of the build.  (Merging segments without vectors takes one while the table is read.)  Returns the
+ * number of segments written.
  */
-extern void AnnRunSeal(Oid indexid, AnnSealMode mode);
+extern int	AnnRunSeal(Oid indexid, AnnSealMode mode);
 
 /* ---- statistics of the last scan (annstats.c) ---- */
 

@@ -96,9 +96,11 @@ AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 g
  * Inserts go on while a segment is built: seal again as long as the growing part
  * is over its limit.
  */
-static void
+static int
 seal_until_short(Relation index, Relation heap)
 {
+	int			total = 0;
+	int			made;
 	AnnParams	params;
 	AnnMeta		meta;
 
@@ -106,16 +108,20 @@ seal_until_short(Relation index, Relation heap)
 	do
 	{
 		/* nothing made: another is at it, or the index is not valid (yet) */
-		if (AnnSeal(index, heap, ANN_SEAL_GROWING, false) <= 0)
+		made = AnnSeal(index, heap, ANN_SEAL_GROWING, false);
+		if (made <= 0)
 			break;
+		total += made;
 		CHECK_FOR_INTERRUPTS();
 		AnnReadMeta(index, &meta);
 	} while (AnnGrowingRows(index, &meta) > AnnGrowingLimit(&params));
+	return total;
 }
 
-void
+int
 AnnRunSeal(Oid indexid, AnnSealMode mode)
 {
+	int			made = 0;
 	Oid			heapid;
 	Relation	heap;
 	Relation	index;
@@ -123,7 +129,7 @@ AnnRunSeal(Oid indexid, AnnSealMode mode)
 	/* whoever holds a stronger lock is about to change or drop it: not now */
 	heapid = IndexGetRelation(indexid, true);
 	if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, RowExclusiveLock))
-		return;
+		return 0;
 	heap = try_table_open(heapid, NoLock);
 	if (heap != NULL && ConditionalLockRelationOid(indexid, RowExclusiveLock))
 	{
@@ -133,9 +139,9 @@ AnnRunSeal(Oid indexid, AnnSealMode mode)
 		{
 			AnnYieldFor(heapid, indexid);
 			if (mode == ANN_SEAL_GROWING)
-				seal_until_short(index, heap);
+				made = seal_until_short(index, heap);
 			else
-				(void) AnnSeal(index, heap, mode, true);
+				made = AnnSeal(index, heap, mode, true);
 			AnnYieldFor(InvalidOid, InvalidOid);
 		}
 		if (index != NULL)
@@ -143,4 +149,5 @@ AnnRunSeal(Oid indexid, AnnSealMode mode)
 	}
 	if (heap != NULL)
 		table_close(heap, NoLock);
+	return made;
 }

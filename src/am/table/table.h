@@ -247,6 +247,10 @@ extern void TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 fi
 extern void TableSegmentTids(TableSegment *segment, uint32 first, uint32 n, ItemPointerData *tids);
 /* Map / unmap a column for this server: make its cache file, or remove it.  attnum 0: all. */
 extern bool TableSegmentWarm(TableSegment *segment, AttrNumber attnum);
+/* The same for one column, 0: the TIDs'. */
+extern bool TableSegmentWarmColumn(TableSegment *segment, AttrNumber attnum);
+/* Attribute numbers of the columns that have a cache file, 0: the TIDs'; palloc'd. */
+extern Bitmapset *TableSegmentCached(TableSegment *segment);
 extern void TableSegmentEvict(TableSegment *segment, AttrNumber attnum);
 /* Remove cache files of segments that rel does not have any more (after compaction, by VACUUM). */
 extern void TableSegmentSweep(Relation rel);

@@ -399,6 +399,33 @@ TableSegmentWarm(TableSegment *segment, AttrNumber attnum)
 	return good;
 }
 
+bool
+TableSegmentWarmColumn(TableSegment *segment, AttrNumber attnum)
+{
+	return attnum > (AttrNumber) segment->natts || segment->columns[attnum].dropped ||
+		warm_column(segment, &segment->columns[attnum]);
+}
+
+Bitmapset *
+TableSegmentCached(TableSegment *segment)
+{
+	Relation	toast = table_open(segment->toast, AccessShareLock);
+	Bitmapset  *cached = NULL;
+
+	for (uint32 i = 0; i <= segment->natts; i++)
+	{
+		SegmentCacheKey key;
+
+		if (segment->columns[i].dropped)
+			continue;
+		column_key(segment, &segment->columns[i], toast, &key);
+		if (SegmentCacheExists(&key))
+			cached = bms_add_member(cached, (int) i);
+	}
+	table_close(toast, AccessShareLock);
+	return cached;
+}
+
 void
 TableSegmentEvict(TableSegment *segment, AttrNumber attnum)
 {

@@ -15,6 +15,7 @@
 #include "catalog/catalog.h"
 #include "catalog/pg_am.h"
 #include "compat.h"
+#include "coord_bgworkers/coord.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "storage/bufmgr.h"
@@ -134,6 +135,16 @@ table_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 
 /* ---- insert ---- */
 
+/* Bytes of the row in a slot that heap took it from. */
+static uint64
+row_bytes(const TupleTableSlot *inner)
+{
+	HeapTuple	tuple = TTS_IS_BUFFERTUPLE(inner) || TTS_IS_HEAPTUPLE(inner) ?
+		((const HeapTupleTableSlot *) inner)->tuple : NULL;
+
+	return tuple != NULL ? tuple->t_len : 0;
+}
+
 /* After heap's insert from `inner`, which is `slot` or inside it. */
 static void
 inserted(Relation rel, TupleTableSlot *slot, const TupleTableSlot *inner)
@@ -141,6 +152,7 @@ inserted(Relation rel, TupleTableSlot *slot, const TupleTableSlot *inner)
 	slot->tts_tid = inner->tts_tid;
 	slot->tts_tableOid = RelationGetRelid(rel);
 	TableMapTouch(rel, ItemPointerGetBlockNumber(&slot->tts_tid));
+	TableNoteGrowth(rel, 1, row_bytes(inner));
 }
 
 static void
@@ -179,6 +191,7 @@ table_insert_many(Relation rel, TupleTableSlot **slots, int n, CommandId cid, in
 {
 	TupleTableSlot **inner = palloc(n * sizeof(TupleTableSlot *));
 	BlockNumber touched = InvalidBlockNumber;
+	uint64		bytes = 0;
 
 	for (int i = 0; i < n; i++)
 		inner[i] = TableSlotGive(slots[i]);
@@ -192,7 +205,9 @@ table_insert_many(Relation rel, TupleTableSlot **slots, int n, CommandId cid, in
 		if (block != touched)
 			TableMapTouch(rel, block);
 		touched = block;
+		bytes += row_bytes(inner[i]);
 	}
+	TableNoteGrowth(rel, (uint64) n, bytes);
 	pfree(inner);
 }
 
@@ -433,6 +448,7 @@ table_update_row(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId
 		TableMapTouch(rel, block);
 		if (ItemPointerGetBlockNumber(&slot->tts_tid) != block)
 			TableMapTouch(rel, ItemPointerGetBlockNumber(&slot->tts_tid));
+		TableNoteGrowth(rel, 1, row_bytes(inner));
 	}
 	return result;
 }

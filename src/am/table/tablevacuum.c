@@ -25,6 +25,9 @@ TableVacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy)
 	heap_vacuum_rel(rel, params, strategy);
 	if (rel->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
 		return;
+	/* rows that could not be sealed when they came may be visible to everybody now */
+	if (CoordPreloaded())
+		(void) CoordRequest(RelationGetRelid(rel), COORD_SEAL);
 	pfree(TableReadManifest(rel, &n));
 	if (n > 0)
 		(void) CoordRequest(RelationGetRelid(rel), COORD_COMPACT);
