@@ -235,6 +235,7 @@ describe_column(TableSegment *segment, Form_pg_attribute attr, bool ranges, Json
 	Datum		minimum = 0;
 	Datum		maximum = 0;
 	bool		has_range = false;
+	bool		cut = false;
 
 	ranges = ranges && TableSegmentColumnType(segment, attnum) == attr->atttypid &&
 		OidIsValid(type->cmp_proc_finfo.fn_oid);
@@ -263,7 +264,10 @@ describe_column(TableSegment *segment, Form_pg_attribute attr, bool ranges, Json
 			minimum = info.minimum;
 		if (!has_range || DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo, C_COLLATION_OID,
 														  info.maximum, maximum)) > 0)
+		{
 			maximum = info.maximum;
+			cut = info.maximum_cut;
+		}
 		has_range = true;
 	}
 	push_key(state, NameStr(attr->attname));
@@ -280,7 +284,7 @@ describe_column(TableSegment *segment, Form_pg_attribute attr, bool ranges, Json
 
 		getTypeOutputInfo(attr->atttypid, &output, &varlena);
 		push_text(state, "min", OidOutputFunctionCall(output, minimum));
-		push_text(state, "max", OidOutputFunctionCall(output, maximum));
+		push_text(state, cut ? "max_prefix" : "max", OidOutputFunctionCall(output, maximum));
 	}
 	(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }
