@@ -37,3 +37,11 @@ COMMENT ON FUNCTION milvus.table_segments(regclass) IS 'segments of a table, and
 CREATE FUNCTION milvus.check_table(relation regclass) RETURNS SETOF text
 	AS 'MODULE_PATHNAME', 'milvus_check_table' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10 COST 100000;
 COMMENT ON FUNCTION milvus.check_table(regclass) IS 'problems of a table and its segments; no row when there are none';
+
+-- A table's options are its label of the provider milvus.
+CREATE VIEW milvus.table_option AS
+	SELECT objoid::regclass AS relation, label::jsonb AS options
+	FROM pg_catalog.pg_seclabel
+	WHERE provider = 'milvus' AND classoid = 'pg_catalog.pg_class'::regclass AND objsubid = 0;
+COMMENT ON VIEW milvus.table_option IS 'options that are set for tables, by milvus.alter_table_options()';
+GRANT SELECT ON milvus.table_option TO PUBLIC;

@@ -156,7 +156,7 @@ milvus_load_table(PG_FUNCTION_ARGS)
 {
 	Relation	rel = open_table(PG_GETARG_OID(0), true);
 	TableSegmentEntry *entries;
-	uint64		bytes;
+	uint64		bytes = 0;
 	int			n;
 
 	entries = TableReadManifest(rel, &n);
@@ -165,7 +165,14 @@ milvus_load_table(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		(void) TableSegmentWarm(TableSegmentOpen(rel, entries[i].root, TableEntryTag(&entries[i])), 0);
 	}
-	bytes = SegmentCacheBytes(rel);
+	if (n > 0)
+	{
+		/* files have the name of the relation that the segments are in */
+		Relation	toast = table_open(rel->rd_rel->reltoastrelid, AccessShareLock);
+
+		bytes = SegmentCacheBytes(toast);
+		table_close(toast, AccessShareLock);
+	}
 	table_close(rel, AccessShareLock);
 	PG_RETURN_INT64((int64) bytes);
 }
@@ -235,6 +242,7 @@ describe_column(TableSegment *segment, Form_pg_attribute attr, bool ranges, Json
 	Datum		minimum = 0;
 	Datum		maximum = 0;
 	bool		has_range = false;
+	bool		cut = false;
 
 	ranges = ranges && TableSegmentColumnType(segment, attnum) == attr->atttypid &&
 		OidIsValid(type->cmp_proc_finfo.fn_oid);
@@ -263,7 +271,10 @@ describe_column(TableSegment *segment, Form_pg_attribute attr, bool ranges, Json
 			minimum = info.minimum;
 		if (!has_range || DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo, C_COLLATION_OID,
 														  info.maximum, maximum)) > 0)
+		{
 			maximum = info.maximum;
+			cut = info.maximum_cut;
+		}
 		has_range = true;
 	}
 	push_key(state, NameStr(attr->attname));
@@ -280,7 +291,7 @@ describe_column(TableSegment *segment, Form_pg_attribute attr, bool ranges, Json
 
 		getTypeOutputInfo(attr->atttypid, &output, &varlena);
 		push_text(state, "min", OidOutputFunctionCall(output, minimum));
-		push_text(state, "max", OidOutputFunctionCall(output, maximum));
+		push_text(state, cut ? "max_prefix" : "max", OidOutputFunctionCall(output, maximum));
 	}
 	(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }

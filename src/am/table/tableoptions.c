@@ -400,8 +400,9 @@ check_label(const ObjectAddress *object, const char *label)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("labels of the provider \"%s\" are for tables only", PROVIDER)));
+	/* columns may have been dropped or renamed since they were named */
 	if (label != NULL)
-		apply_options(object->objectId, jsonb_of(label), false, &options);
+		apply_options(object->objectId, jsonb_of(label), true, &options);
 	CacheInvalidateRelcacheByRelid(object->objectId);
 }
 
