@@ -12,6 +12,7 @@
 #include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/explain.h"
@@ -132,6 +133,17 @@
 /* search_path as index expressions are evaluated with; before 17 it is the caller's. */
 #if PG_VERSION_NUM < 170000
 #define RestrictSearchPath() ((void) 0)
+#endif
+
+/*
+ * Is a collation's order that of bytes?  utils/pg_locale.h needs ICU's headers on some
+ * systems; 18 says it through them alone, and there only "C" itself is known to be.
+ */
+#if PG_VERSION_NUM < 180000
+extern bool lc_collate_is_c(Oid collation);
+#define MilvusCollationIsBytewise(collation) lc_collate_is_c(collation)
+#else
+#define MilvusCollationIsBytewise(collation) ((collation) == C_COLLATION_OID)
 #endif
 
 /* Besides an infinite cost: 18 compares disabled nodes before costs. */

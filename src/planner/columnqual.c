@@ -15,6 +15,7 @@
 #include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -24,7 +25,6 @@
 #include "planner/columnscan_internal.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/typcache.h"
 
 static ColumnFilter *build(Node *clause, Index varno, bool negated, bool top);
@@ -137,7 +137,7 @@ is_deterministic(Oid collation)
 static bool
 is_bytewise(Oid collation)
 {
-	return !OidIsValid(collation) || lc_collate_is_c(collation);
+	return !OidIsValid(collation) || MilvusCollationIsBytewise(collation);
 }
 
 /*
