@@ -18,12 +18,14 @@
 #include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
+#include "nodes/pathnodes.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
+#include "optimizer/paths.h"
 #endif
 #if PG_VERSION_NUM < 170000
 #include "tcop/tcopprot.h"
@@ -151,6 +153,27 @@ extern bool lc_collate_is_c(Oid collation);
 #define MilvusDisablePath(indexpath) ((indexpath)->path.disabled_nodes = 2)
 #else
 #define MilvusDisablePath(indexpath) ((void) 0)
+#endif
+
+/*
+ * The members of an equivalence class, those of child relations too: begin with
+ * MilvusMembersBegin, take with MilvusMembersNext until it gives NULL.
+ */
+#if PG_VERSION_NUM >= 180000
+typedef EquivalenceMemberIterator MilvusMembers;
+#define MilvusMembersBegin(members, class, relids) setup_eclass_member_iterator(members, class, relids)
+#define MilvusMembersNext(members) eclass_member_iterator_next(members)
+#else
+typedef struct MilvusMembers
+{
+	List	   *list;
+	int			next;
+} MilvusMembers;
+#define MilvusMembersBegin(members, class, relids) \
+	((members)->list = (class)->ec_members, (members)->next = 0)
+#define MilvusMembersNext(members) \
+	((members)->next < list_length((members)->list) ? \
+	 (EquivalenceMember *) list_nth((members)->list, (members)->next++) : NULL)
 #endif
 
 /* Whether EXPLAIN asks an extension for what to say of each plan node. */

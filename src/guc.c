@@ -144,6 +144,11 @@ MilvusDefineSettings(void)
 							"0 chooses by the dimension, so that a scan of the growing part stays short.",
 							&milvus_settings.growing_rows, 0, 0, 10000000,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.enable_exact_search",
+							 "Lets the planner search the columns of tables for nearest neighbours.",
+							 NULL,
+							 &milvus_settings.enable_exact_search, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("milvus.background_seal",
 							 "Starts a background worker to seal a full growing part.",
 							 "When off, or when no worker can be had, the inserting backend seals it.",

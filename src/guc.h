@@ -19,6 +19,7 @@ typedef struct MilvusSettings
 	double		refine_k;		/* milvus.refine_k; 0: by the codes' usual error */
 	int			reorder_k;		/* milvus.reorder_k; 0: likewise */
 	int			rbq_query_bits; /* milvus.rbq_query_bits; 0: not quantized */
+	bool		enable_exact_search;	/* milvus.enable_exact_search */
 	int			iterative_order;	/* milvus.iterative_order */
 	int			max_scan_tuples;	/* milvus.max_scan_tuples; 0: no bound */
 	int			cache_size;		/* milvus.cache_size, MB; 0: no cache; -1: no bound */

@@ -7,6 +7,7 @@
 #include "coord_bgworkers/coord.h"
 #include "fmgr.h"
 #include "guc.h"
+#include "planner/knn.h"
 #include "kernels/kernels.h"
 #include "am/ann/annattr.h"
 #include "am/table/table.h"
@@ -24,6 +25,7 @@ _PG_init(void)
 	AnnDefineOptions();
 	AnnDefinePgvectorOptions();
 	AnnInstallExplain();
+	KnnInstall();
 	AnnInstallPlannerHook();
 	ColumnScanInstall();
 	CoordInit();

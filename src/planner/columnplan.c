@@ -21,34 +21,15 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/*
- * Costs, in units of the server's own.  A row emitted from columns costs no visibility
- * test and no deforming; a filter works on many values at a time; columns are read from
- * mapped memory, most often from the operating system's cache.
- */
-#define COLUMN_STARTUP_COST 2000	/* cpu_operator_costs of map, manifest, opening segments */
-#define COLUMN_ROW_COST 0.4		/* cpu_tuple_costs a row emitted */
-#define COLUMN_FILTER_COST 0.02 /* cpu_operator_costs a value compared */
-#define COLUMN_PAGE_COST 0.1	/* seq_page_costs a page of values */
-
 static set_rel_pathlist_hook_type next_hook;
 
 static CustomPathMethods column_path_methods;
 
-/* What of a table is read how, as far as the planner knows. */
-typedef struct TableShape
-{
-	double		pages;			/* of the heap */
-	double		mixed_pages;	/* of them, to be read tuple by tuple */
-	double		column_rows;
-	double		tuple_rows;
-} TableShape;
-
 /*
  * Share of the table's blocks that are pure now.
  */
-static void
-get_shape(RelOptInfo *rel, Oid relid, TableShape *shape)
+void
+ColumnGetShape(RelOptInfo *rel, Oid relid, ColumnTableShape *shape)
 {
 	Relation	table = table_open(relid, NoLock);
 	BlockNumber nblocks = rel->pages;
@@ -87,7 +68,7 @@ columns_width(RelOptInfo *rel, Oid relid, List *columns, List *rest)
 }
 
 static void
-set_costs(PlannerInfo *root, RelOptInfo *rel, Oid relid, Path *path, const TableShape *shape, List *rinfos,
+set_costs(PlannerInfo *root, RelOptInfo *rel, Oid relid, Path *path, const ColumnTableShape *shape, List *rinfos,
 		  int workers)
 {
 	List	   *columns;
@@ -125,7 +106,7 @@ set_costs(PlannerInfo *root, RelOptInfo *rel, Oid relid, Path *path, const Table
 }
 
 static CustomPath *
-make_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, const TableShape *shape, Relids outer, int workers)
+make_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, const ColumnTableShape *shape, Relids outer, int workers)
 {
 	CustomPath *path = makeNode(CustomPath);
 	List	   *rinfos = rel->baserestrictinfo;
@@ -148,7 +129,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, const TableShape *shape
 static void
 add_column_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
-	TableShape	shape;
+	ColumnTableShape	shape;
 	ListCell   *cell;
 	Relation	table;
 	bool		ours;
@@ -167,7 +148,7 @@ add_column_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *r
 	foreach(cell, rel->pathlist)
 		if (enable_seqscan && ((Path *) lfirst(cell))->total_cost < COLUMN_STARTUP_COST * cpu_operator_cost)
 			return;
-	get_shape(rel, rte->relid, &shape);
+	ColumnGetShape(rel, rte->relid, &shape);
 	/* the same as a sequential scan, but slower: only for those who do not want that */
 	if (shape.column_rows == 0 && enable_seqscan)
 		return;

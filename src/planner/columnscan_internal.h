@@ -106,6 +106,29 @@ extern void ColumnFilterLeaf(const ColumnFilter *filter, const ColumnView *view,
 /* What the facts of a chunk say of a leaf. */
 extern ColumnVerdict ColumnFilterJudge(const ColumnFilter *filter, const TableChunkInfo *info);
 
+/* ---- columnplan.c ---- */
+
+/*
+ * Costs, in units of the server's own.  A row emitted from columns costs no visibility
+ * test and no deforming; a filter works on many values at a time; columns are read from
+ * mapped memory, most often from the operating system's cache.
+ */
+#define COLUMN_STARTUP_COST 2000	/* cpu_operator_costs of map, manifest, opening segments */
+#define COLUMN_ROW_COST 0.4		/* cpu_tuple_costs a row emitted */
+#define COLUMN_FILTER_COST 0.02 /* cpu_operator_costs a value compared */
+#define COLUMN_PAGE_COST 0.1	/* seq_page_costs a page of values */
+
+/* What of a table is read how, as far as the planner knows. */
+typedef struct ColumnTableShape
+{
+	double		pages;			/* of the heap */
+	double		mixed_pages;	/* of them, to be read tuple by tuple */
+	double		column_rows;
+	double		tuple_rows;
+} ColumnTableShape;
+
+extern void ColumnGetShape(RelOptInfo *rel, Oid relid, ColumnTableShape *shape);
+
 /* columnscan.c */
 extern const CustomScanMethods column_scan_methods;
 
