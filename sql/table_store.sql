@@ -45,7 +45,8 @@ SELECT state, rows, deleted_rows FROM milvus.table_segments('sealed') WHERE stat
 SELECT * FROM milvus.check_table('sealed');
 
 -- The columns that differ between the two tables, with the number of rows: as text, because not every type has
--- an equality.  -1: the sizes of small values differ, which are stored as a heap tuple would.
+-- an equality.  -1: the sizes of small values differ, which are stored as in a heap tuple, but for vectors, which
+-- keep their full header.
 CREATE FUNCTION differences() RETURNS TABLE (name text, differing bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	sizes constant text := '(SELECT sum(pg_column_size(%1$I)) FROM %2$s WHERE length(%1$I::text) < 100)';
@@ -57,6 +58,7 @@ BEGIN
 		IF differing > 0 THEN
 			RETURN NEXT;
 		END IF;
+		CONTINUE WHEN name IN ('v', 'h', 'bf', 'i8', 'any_v');
 		EXECUTE 'SELECT -1 WHERE ' || format(sizes, name, 'plain') || ' IS DISTINCT FROM ' || format(sizes, name, 'sealed') INTO differing;
 		IF differing < 0 THEN
 			RETURN NEXT;

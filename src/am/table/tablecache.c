@@ -234,6 +234,19 @@ lock_number(const TableSegment *segment, const TableColumn *column)
 }
 
 /*
+ * Look for files of relations that were dropped, once in a transaction that makes some.
+ */
+static void
+sweep_sometimes(void)
+{
+	static uint64 swept = 0;
+
+	if (swept != TableTransaction())
+		SegmentCacheSweepUnknown();
+	swept = TableTransaction();
+}
+
+/*
  * Map a column, when `make` says so after making its file; `wait` for another process
  * that is at it.
  */
@@ -263,7 +276,10 @@ map_column(TableSegment *segment, TableColumn *column, bool make, bool wait)
 		if (locked)
 		{
 			if (!SegmentCacheExists(&key))
+			{
+				sweep_sometimes();
 				(void) make_file(segment, column, &key);
+			}
 			UnlockPage(toast, number, ExclusiveLock);
 			good = open_file(segment, column, &key);
 		}

@@ -6,6 +6,7 @@
 
 #include "am/table/tableroot.h"
 #include "am/table/tableseal.h"
+#include "utils/inval.h"
 
 /*
  * The root, checked; palloc'd.
@@ -71,4 +72,6 @@ TableDropSegment(Relation rel, Relation toast, const TableSegmentEntry *entry)
 		TableDeleteValue(toast, values[i], InvalidFullTransactionId);
 	pfree(values);
 	TableDeleteEntry(rel, entry->number);
+	/* backends that have the segment open let go of it, and of its files' space */
+	CacheInvalidateRelcache(rel);
 }

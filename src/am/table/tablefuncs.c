@@ -156,7 +156,7 @@ milvus_load_table(PG_FUNCTION_ARGS)
 {
 	Relation	rel = open_table(PG_GETARG_OID(0), true);
 	TableSegmentEntry *entries;
-	uint64		bytes = 0;
+	uint64		bytes;
 	int			n;
 
 	entries = TableReadManifest(rel, &n);
@@ -165,14 +165,7 @@ milvus_load_table(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		(void) TableSegmentWarm(TableSegmentOpen(rel, entries[i].root, TableEntryTag(&entries[i])), 0);
 	}
-	if (n > 0)
-	{
-		/* files have the name of the relation that the segments are in */
-		Relation	toast = table_open(rel->rd_rel->reltoastrelid, AccessShareLock);
-
-		bytes = SegmentCacheBytes(toast);
-		table_close(toast, AccessShareLock);
-	}
+	bytes = TableCacheBytes(rel);
 	table_close(rel, AccessShareLock);
 	PG_RETURN_INT64((int64) bytes);
 }

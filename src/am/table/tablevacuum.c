@@ -29,6 +29,7 @@ TableVacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy)
 	if (CoordPreloaded())
 		(void) CoordRequest(RelationGetRelid(rel), COORD_SEAL);
 	pfree(TableReadManifest(rel, &n));
+	TableSegmentSweep(rel);
 	if (n > 0)
 		(void) CoordRequest(RelationGetRelid(rel), COORD_COMPACT);
 }
