@@ -155,6 +155,8 @@ extern TableBuilder *TableBuilderBegin(Relation rel, Relation toast, Relation ol
 extern void TableBuilderSetKept(TableBuilder *builder, const Bitmapset *kept);
 /* The reference that the next row added will have. */
 extern TableRef TableBuilderNextRef(TableBuilder *builder);
+/* Would TableBuilderAdd take the row? */
+extern bool TableBuilderFits(const TableBuilder *builder, const Datum *values, const bool *isnull);
 /*
  * Add a row: values of all columns, detoasted here.  Returns its row number, or -1 when the
  * row may not be in a segment (a value too large), nothing added.

@@ -813,6 +813,20 @@ value_fits(const BuildColumn *column, Datum value)
 	return column->root.attlen != -2 || strlen(DatumGetCString(value)) < TABLE_MAX_VALUE;
 }
 
+bool
+TableBuilderFits(const TableBuilder *builder, const Datum *values, const bool *isnull)
+{
+	for (uint32 i = 1; i <= builder->natts; i++)
+	{
+		const BuildColumn *column = &builder->columns[i];
+
+		if (!isnull[i - 1] && (column->root.flags & (TABLE_ROOT_DROPPED | TABLE_ROOT_BYVAL)) == 0 &&
+			!value_fits(column, values[i - 1]))
+			return false;
+	}
+	return true;
+}
+
 int64
 TableBuilderAdd(TableBuilder *builder, ItemPointer tid, const Datum *values, const bool *isnull)
 {
@@ -820,14 +834,8 @@ TableBuilderAdd(TableBuilder *builder, ItemPointer tid, const Datum *values, con
 	BlockNumber block = ItemPointerGetBlockNumber(tid);
 
 	Assert(builder->rows < TABLE_MAX_ROWS);
-	for (uint32 i = 1; i <= builder->natts; i++)
-	{
-		const BuildColumn *column = &builder->columns[i];
-
-		if (!isnull[i - 1] && (column->root.flags & (TABLE_ROOT_DROPPED | TABLE_ROOT_BYVAL)) == 0 &&
-			!value_fits(column, values[i - 1]))
-			return -1;
-	}
+	if (!TableBuilderFits(builder, values, isnull))
+		return -1;
 
 	/* what can fail or be interrupted first, so that a row is added whole */
 	old = MemoryContextSwitchTo(builder->row_context);

@@ -4,23 +4,30 @@
  *
  * Every row that somebody may still see goes to the new relation through the
  * server's rewriteheap.c, which keeps its transaction information and its place in
- * a chain of updates.
+ * a chain of updates.  Rows that everybody sees go there as stubs, and their values
+ * to new segments in the new TOAST relation; the others are complete, growing rows.
+ * All of it is one transaction's: the segments are Flushed from the beginning.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/rewriteheap.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "am/table/tablehandler.h"
+#include "am/table/tableseal.h"
 #include "am/table/tableslot.h"
 #include "commands/progress.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "guc.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
+#include "utils/timestamp.h"
 #include "utils/tuplesort.h"
 
 typedef struct Rewrite
@@ -31,7 +38,113 @@ typedef struct Rewrite
 	Datum	   *values;
 	bool	   *isnull;
 	double		written;
+
+	/* sealing */
+	bool		seal;
+	TransactionId oldest_xmin;
+	FullTransactionId horizon;
+	Bitmapset  *kept;
+	Relation	toast;
+	Relation	old_toast;
+	TableBuilder *builder;		/* of the segment begun, or NULL */
 } Rewrite;
+
+/*
+ * Are stubs to be written?  Not into a table of fewer rows than make a segment worth it, unless
+ * there are segments already.
+ */
+static bool
+seals(Relation old, Relation new, Bitmapset **kept)
+{
+	bool		sealable;
+	TableOptions options;
+	TableSegmentEntry *entries;
+	BlockNumber pages;
+	double		rows;
+	double		all_visible;
+	int			n;
+
+	*kept = TableKeptColumns(old, &sealable);
+	if (!sealable || !OidIsValid(new->rd_rel->reltoastrelid))
+		return false;
+	entries = TableReadManifest(old, &n);
+	pfree(entries);
+	if (n > 0 || milvus_settings.seal_eagerly)
+		return true;
+	TableGetOptions(old, &options);
+	table_relation_estimate_size(old, NULL, &pages, &rows, &all_visible);
+	return options.auto_seal && rows >= options.min_rows;
+}
+
+static void
+finish_segment(Rewrite *rewrite)
+{
+	TableSegmentEntry entry;
+
+	if (rewrite->builder == NULL)
+		return;
+	if (TableBuilderRows(rewrite->builder) == 0)
+	{
+		TableBuilderAbort(rewrite->builder);
+		rewrite->builder = NULL;
+		return;
+	}
+	TableBuilderFinish(rewrite->builder, &entry);
+	rewrite->builder = NULL;
+	entry.state = TABLE_SEGMENT_FLUSHED;
+	entry.todo = InvalidOid;
+	entry.sealed = entry.flushed = GetCurrentTimestamp();
+	entry.dead_rows = 0;
+	entry.horizon = U64FromFullTransactionId(rewrite->horizon);
+	TableInsertEntry(rewrite->new, &entry);
+}
+
+/* Does everybody see the row, and has nobody locked or changed it?  Its hint bits are set. */
+static bool
+visible_to_all(const Rewrite *rewrite, HeapTupleHeader header)
+{
+	return HeapTupleHeaderXminCommitted(header) && (header->t_infomask & HEAP_XMAX_INVALID) != 0 &&
+		!HeapTupleHeaderIsHotUpdated(header) &&
+		TransactionIdPrecedes(HeapTupleHeaderGetXmin(header), rewrite->oldest_xmin);
+}
+
+/*
+ * Write `full`, a complete row whose values are in rewrite->values, as a stub; false: it cannot be
+ * one.  rewriteheap.c writes such a row at once, so that its TID is known afterwards.
+ */
+static bool
+write_stub(Rewrite *rewrite, HeapTuple tuple, HeapTuple full)
+{
+	TableRef	ref;
+	HeapTuple	stub;
+
+	if (!rewrite->seal || !visible_to_all(rewrite, tuple->t_data))
+		return false;
+	if (rewrite->builder != NULL && TableBuilderIsFull(rewrite->builder))
+		finish_segment(rewrite);
+	if (rewrite->builder == NULL)
+		rewrite->builder = TableBuilderBegin(rewrite->old, rewrite->toast, rewrite->old_toast,
+											 RelationGetDescr(rewrite->new));
+	if (!TableBuilderFits(rewrite->builder, rewrite->values, rewrite->isnull))
+		return false;
+	ref = TableBuilderNextRef(rewrite->builder);
+	stub = TableFormStub(rewrite->new, full, rewrite->kept, ref);
+	if (stub == NULL)
+		return false;
+	/* A longer one would be toasted: taken apart and formed anew. */
+	if (stub->t_len > TOAST_TUPLE_THRESHOLD)
+	{
+		heap_freetuple(stub);
+		return false;
+	}
+	rewrite_heap_tuple(rewrite->state, tuple, stub);
+	if (!ItemPointerIsValid(&stub->t_self) ||
+		TableBuilderAdd(rewrite->builder, &stub->t_self, rewrite->values, rewrite->isnull) != TableRefRow(ref))
+		elog(ERROR, "row written to table \"%s\" is not where its segment has it",
+			 RelationGetRelationName(rewrite->old));
+	heap_freetuple(stub);
+	return true;
+}
 
 /* Write a complete row, its transaction information from `tuple`; dropped columns become null. */
 static void
@@ -45,7 +158,8 @@ write_row(Rewrite *rewrite, HeapTuple tuple)
 		if (TupleDescAttr(desc, i)->attisdropped)
 			rewrite->isnull[i] = true;
 	copy = heap_form_tuple(desc, rewrite->values, rewrite->isnull);
-	rewrite_heap_tuple(rewrite->state, tuple, copy);
+	if (!write_stub(rewrite, tuple, copy))
+		rewrite_heap_tuple(rewrite->state, tuple, copy);
 	heap_freetuple(copy);
 	rewrite->written += 1;
 }
@@ -193,6 +307,14 @@ TableCopyForCluster(Relation old, Relation new, Relation index, bool use_sort, T
 	rewrite.values = palloc(natts * sizeof(Datum));
 	rewrite.isnull = palloc(natts * sizeof(bool));
 	rewrite.state = begin_heap_rewrite(old, new, oldest_xmin, *xid_cutoff, *multi_cutoff);
+	rewrite.oldest_xmin = oldest_xmin;
+	rewrite.seal = seals(old, new, &rewrite.kept);
+	if (rewrite.seal)
+	{
+		rewrite.horizon = TableSealHorizon(old);
+		rewrite.toast = table_open(new->rd_rel->reltoastrelid, RowExclusiveLock);
+		rewrite.old_toast = table_open(old->rd_rel->reltoastrelid, AccessShareLock);
+	}
 	if (use_sort)
 		sort = tuplesort_begin_cluster(RelationGetDescr(old), index, maintenance_work_mem, NULL,
 									   TUPLESORT_NONE);
@@ -245,6 +367,12 @@ TableCopyForCluster(Relation old, Relation new, Relation index, bool use_sort, T
 	{
 		write_sorted(&rewrite, sort);
 		tuplesort_end(sort);
+	}
+	finish_segment(&rewrite);
+	if (rewrite.seal)
+	{
+		table_close(rewrite.toast, NoLock);
+		table_close(rewrite.old_toast, NoLock);
 	}
 	end_heap_rewrite(rewrite.state);
 	pfree(rewrite.values);
