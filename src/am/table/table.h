@@ -287,6 +287,11 @@ extern void TableMapExtend(Relation rel, BlockNumber nblocks);
  * transaction.
  */
 extern bool TableMapSetPure(Relation rel, const BlockNumber *blocks, int nblocks);
+/*
+ * Set the bits of all blocks that have become pure again, as after a rollback and VACUUM.  Takes
+ * no transaction id, so VACUUM may call it.
+ */
+extern void TableMapRestore(Relation rel);
 
 /* ---- tableseal.c, tablecompact.c ---- */
 

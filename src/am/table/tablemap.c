@@ -556,8 +556,8 @@ make_ready(Relation rel, Relation toast, ItemPointer tid, int32 seq, MapTuple *m
 	return true;
 }
 
-bool
-TableMapSetPure(Relation rel, const BlockNumber *blocks, int nblocks)
+static bool
+set_pure(Relation rel, const BlockNumber *blocks, int nblocks)
 {
 	Relation	toast;
 	BlockNumber *sorted;
@@ -582,7 +582,6 @@ TableMapSetPure(Relation rel, const BlockNumber *blocks, int nblocks)
 	if (nblocks == 0)
 		return true;
 
-	TableMapExtend(rel, sorted[nblocks - 1] + 1);
 	count_recorded(rel, sorted[0], sorted[nblocks - 1], &recorded);
 	toast = table_open(rel->rd_rel->reltoastrelid, RowExclusiveLock);
 	strategy = GetAccessStrategy(BAS_BULKREAD);
@@ -629,4 +628,51 @@ TableMapSetPure(Relation rel, const BlockNumber *blocks, int nblocks)
 	pfree(recorded.roots);
 	pfree(sorted);
 	return complete;
+}
+
+bool
+TableMapSetPure(Relation rel, const BlockNumber *blocks, int nblocks)
+{
+	BlockNumber last = 0;
+
+	for (int i = 0; i < nblocks; i++)
+		last = Max(last, blocks[i]);
+	if (nblocks > 0)
+		TableMapExtend(rel, Min(last + 1, RelationGetNumberOfBlocks(rel)));
+	return set_pure(rel, blocks, nblocks);
+}
+
+void
+TableMapRestore(Relation rel)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	int			nentries;
+	TableSegmentEntry *entries;
+	uint64	   *candidates;
+	uint64	   *pure;
+	BlockNumber *blocks;
+	int			n = 0;
+
+	if (!may_have_map(rel))
+		return;
+	entries = TableReadManifest(rel, &nentries);
+	if (nentries > 0)
+	{
+		Size		nwords = (Size) nblocks / 64 + 1;
+
+		pure = TableMapRead(rel, nblocks);
+		candidates = palloc_extended(nwords * sizeof(uint64), MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
+		for (int i = 0; i < nentries; i++)
+			for (BlockNumber block = entries[i].first_block; block <= entries[i].last_block && block < nblocks; block++)
+				candidates[block / 64] |= (uint64) 1 << (block % 64);
+		blocks = palloc_extended((Size) nblocks * sizeof(BlockNumber) + 1, MCXT_ALLOC_HUGE);
+		for (BlockNumber block = 0; block < nblocks; block++)
+			if (((candidates[block / 64] & ~pure[block / 64]) >> (block % 64) & 1) != 0)
+				blocks[n++] = block;
+		(void) set_pure(rel, blocks, n);
+		pfree(blocks);
+		pfree(candidates);
+		pfree(pure);
+	}
+	pfree(entries);
 }

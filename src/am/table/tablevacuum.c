@@ -3,7 +3,7 @@
  *		VACUUM of a table: heap's own, and the request for compaction after it.
  *
  * VACUUM's transaction must not get a transaction id (others' snapshots do not look at it),
- * so nothing of ours is written here: a worker counts the rows that are gone and writes
+ * so nothing of ours is written here but bits of the page map: a worker counts the rows that are gone and writes
  * segments anew that have lost too many.
  */
 #include "postgres.h"
@@ -25,6 +25,7 @@ TableVacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy)
 	heap_vacuum_rel(rel, params, strategy);
 	if (rel->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
 		return;
+	TableMapRestore(rel);
 	/* rows that could not be sealed when they came may be visible to everybody now */
 	if (CoordPreloaded())
 		(void) CoordRequest(RelationGetRelid(rel), COORD_SEAL);
