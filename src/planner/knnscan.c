@@ -185,13 +185,9 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	if (plan->scan.plan.parallel_aware || KnnUsesParams((Node *) plan->scan.plan.qual) ||
 		KnnUsesParams((Node *) state->columns))
 		state->param = -1;
-	/* a check of changed rows reads nothing */
-	if (estate->es_epq_active == NULL)
-	{
-		state->batch = palloc(sizeof(ColumnBatch));
-		state->source = ColumnSourceBegin(&node->ss.ps, rel, estate->es_snapshot,
-										  plan->scan.scanrelid, state->columns);
-	}
+	state->batch = palloc(sizeof(ColumnBatch));
+	state->source = ColumnSourceBegin(&node->ss.ps, rel, estate->es_snapshot,
+									  plan->scan.scanrelid, state->columns);
 }
 
 /* ---- reading ---- */
