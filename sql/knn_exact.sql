@@ -155,11 +155,36 @@ RESET enable_material;
 SELECT array_agg(id) FROM (SELECT id FROM m ORDER BY v <-> '[0,0,0,0,0,0,0,0,0,0,0,0]', id DESC LIMIT 6) s;
 SELECT array_agg(id) FROM (SELECT id FROM h ORDER BY v <-> '[0,0,0,0,0,0,0,0,0,0,0,0]', id DESC LIMIT 6) s;
 
--- a list of queries; the inner side is searched once for each
-SELECT count(*) FROM (
-	(SELECT q.id, n.d FROM h q, LATERAL (SELECT m.v <-> q.v AS d FROM m ORDER BY m.v <-> q.v LIMIT 7) n WHERE q.id < 40)
-	EXCEPT ALL
-	(SELECT q.id, n.d FROM h q, LATERAL (SELECT h.v <-> q.v AS d FROM h ORDER BY h.v <-> q.v LIMIT 7) n WHERE q.id < 40)) s;
+-- A list of queries: many are searched at once.  More than one look-ahead, nulls, duplicates; more
+-- rows than LIMIT; a condition that depends on the query's row, too.
+CREATE TABLE q AS SELECT id, cat, v, half, tiny, (few::real[] || few::real[])::vector AS ten FROM h WHERE id <= 200;
+ALTER TABLE m ADD COLUMN ten vector(10);
+ALTER TABLE h ADD COLUMN ten vector(10);
+UPDATE m SET ten = (few::real[] || few::real[])::vector;
+UPDATE h SET ten = (few::real[] || few::real[])::vector;
+SELECT count(*) FROM milvus.flush_table('m');
+VACUUM ANALYZE m;
+ANALYZE h, q;
+EXPLAIN (COSTS OFF) SELECT q.id, n.d FROM q, LATERAL (SELECT m.v <-> q.v AS d FROM m WHERE cat = 3 ORDER BY m.v <-> q.v LIMIT 7) n;
+CREATE FUNCTION compare_join(col text, op text, qual text, more text) RETURNS TABLE (rows bigint, different bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	body text := format('SELECT q.id, n.d + 0 AS d FROM q %3$s JOIN LATERAL (SELECT t.%1$s %2$s q.%1$s AS d, t.id FROM TABLE_NAME t WHERE %4$s
+		ORDER BY t.%1$s %2$s q.%1$s LIMIT 7) n ON true', col, op, more, qual);
+BEGIN
+	SET LOCAL enable_sort = off;
+	EXECUTE 'CREATE TEMP TABLE ours AS ' || replace(body, 'TABLE_NAME', 'm');
+	RESET enable_sort;
+	EXECUTE 'CREATE TEMP TABLE theirs AS ' || replace(body, 'TABLE_NAME', 'h');
+	RETURN QUERY SELECT (SELECT count(*) FROM ours), (SELECT count(*) FROM (
+		(TABLE ours EXCEPT ALL TABLE theirs) UNION ALL (TABLE theirs EXCEPT ALL TABLE ours)) s);
+	DROP TABLE ours, theirs;
+END $$;
+SELECT col, op, qual, j.* FROM (VALUES ('v', '<->'), ('v', '<#>'), ('v', '<=>'), ('v', '<+>'), ('ten', '<->'), ('half', '<=>'), ('tiny', '<->')) s(col, op),
+	(VALUES ('true'), ('cat = 3 AND t.id % 2 = 0'), ('t.id > q.id')) c(qual), compare_join(col, op, qual, '') j ORDER BY 1, 2, 3;
+SELECT j.* FROM compare_join('ten', '<->', 't.cat = q.cat', 'LEFT') j;
+-- each search of the list is asked for all its rows
+SELECT count(*), count(DISTINCT (q.id, n.id)) FROM (SELECT * FROM q LIMIT 5) q, LATERAL (SELECT m.id FROM m, LATERAL (SELECT 1 WHERE m.id > 0 OFFSET 0) o
+	ORDER BY m.v <-> q.v LIMIT 1000) n;
 -- cursors, backwards and kept
 BEGIN;
 DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT id FROM m WHERE id < 10000 ORDER BY few <-> '[1,2,3,4,5]' LIMIT 4;

@@ -120,6 +120,36 @@ KnnHeapMayTake(const KnnHeap *heap, double score, KnnClass class)
 	return class < last->class || (class == last->class && score <= last->score);
 }
 
+/* ---- knngemm.c: distances of many queries, estimated by matrix products ---- */
+
+typedef struct KnnGemm KnnGemm;
+
+/*
+ * For queries of one number of elements; NULL when matrix products are of no use to them.  In
+ * the current memory context.  The queries must stay where they are.
+ */
+extern KnnGemm *KnnGemmMake(const KnnQuery *const *queries, int n, int max_rows);
+/* Multiply with n <= max_rows rows, whose elements begin at x, stride bytes (of whole floats) apart. */
+extern void KnnGemmRows(KnnGemm *gemm, const uint8 *x, Size stride, int n);
+/* Of these rows: numbers that no distance from a query is below (NaN: any distance). */
+extern void KnnGemmBounds(const KnnGemm *gemm, int query, int n, double *bounds);
+
+/* ---- knnjoin.c: joins with lists of queries ---- */
+
+/* Values that are searched together. */
+#define KNN_LOOKAHEAD 64
+
+extern void KnnJoinInstall(void);
+/* Values that a parameter will have next, none null; valid until the next row of the join's outer side. */
+extern int	KnnLookaheadValues(EState *estate, int param, const Datum **values);
+/* Does an expression hold parameters that may change between rescans? */
+extern bool KnnUsesParams(Node *node);
+
+/* ---- knnpath.c ---- */
+
+/* The parameter whose value's neighbours a path gives, through LIMIT; -1: none. */
+extern int	KnnPathParam(Path *path);
+
 /* ---- knnscan.c: the plan node ---- */
 
 /* custom_private of paths and plans, in this order. */

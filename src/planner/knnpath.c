@@ -303,6 +303,25 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 	return (Plan *) scan;
 }
 
+int
+KnnPathParam(Path *path)
+{
+	for (;;)
+	{
+		if (IsA(path, SubqueryScanPath))
+			path = ((SubqueryScanPath *) path)->subpath;
+		else if (IsA(path, LimitPath))
+			path = ((LimitPath *) path)->subpath;
+		else if (IsA(path, ProjectionPath))
+			path = ((ProjectionPath *) path)->subpath;
+		else if (IsA(path, CustomPath) && ((CustomPath *) path)->methods == &path_methods &&
+				 !path->parallel_aware)
+			return list_nth_int(linitial(((CustomPath *) path)->custom_private), KNN_PRIVATE_QUERY_PARAM);
+		else
+			return -1;
+	}
+}
+
 /* These paths have no parameters that could become a child's. */
 static List *
 keep_private(PlannerInfo *root, List *custom_private, RelOptInfo *child)
@@ -316,4 +335,5 @@ KnnInstall(void)
 	RegisterCustomScanMethods(&KnnScanMethods);
 	next_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = add_paths;
+	KnnJoinInstall();
 }

@@ -34,6 +34,15 @@
 /* Rows whose distances are computed between two looks at the heap. */
 #define PIECE_ROWS 256
 
+/* A value that neighbours are searched of, and those found so far. */
+typedef struct KnnTarget
+{
+	KnnQuery	query;
+	KnnHeap		heap;
+	bool		bounded;		/* rows up to `bound` were given */
+	KnnPlace	bound;
+} KnnTarget;
+
 typedef struct KnnScanState
 {
 	CustomScanState css;
@@ -54,15 +63,24 @@ typedef struct KnnScanState
 	/* reading */
 	ColumnSource *source;
 	ColumnBatch *batch;
+	ExprState  *rest;			/* conditions that column filters do not evaluate */
 	MemoryContext query_context;
-	KnnQuery	query;
-	KnnHeap		heap;
-	bool		bounded;		/* rows up to `bound` were given */
-	KnnPlace	bound;
+	KnnTarget	single;
+	KnnTarget  *targets;		/* of the reading: &single, or those of the look-ahead */
+	int			ntargets;
+	uint32		judged;			/* the row of the batch that `rest` was asked about last */
+	bool		judgement;
+
+	/* many values at once: answers for those that the look-ahead has */
+	int			param;			/* of the value, -1: not searched ahead */
+	KnnTarget  *ahead;
+	int			nahead;
+	MemoryContext ahead_context;
+	KnnGemm    *gemm;			/* NULL: by kernels alone */
 
 	/* giving */
-	bool		ready;
-	int64		next;			/* of heap.places */
+	KnnTarget  *answer;			/* NULL: not read yet */
+	int64		next;			/* of its heap's places */
 	TupleTableSlot *fetched;
 
 	/* for EXPLAIN */
@@ -128,7 +146,8 @@ accept_any_slot(CustomScanState *node)
 		ps->resultopsfixed = false;
 		ps->resultops = &TTSOpsVirtual;
 	}
-	ps->qual = ExecInitQual(ps->plan->qual, ps);
+	/* rows that are given have been asked already */
+	ps->qual = NULL;
 }
 
 static void
@@ -156,18 +175,19 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	foreach(cell, (List *) list_nth(plan->custom_exprs, KNN_EXPRS_LIMIT))
 		state->limit_exprs = lappend(state->limit_exprs, ExecInitExpr(lfirst(cell), &node->ss.ps));
 	state->columns_expr = ExecInitQual(state->columns, &node->ss.ps);
+	state->rest = ExecInitQual(plan->scan.plan.qual, &node->ss.ps);
 	state->rest_attrs = ColumnAttrs((Node *) plan->scan.plan.qual, plan->scan.scanrelid,
 									RelationGetDescr(rel));
 	state->fetched = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), table_slot_callbacks(rel));
 	state->query_context = AllocSetContextCreate(estate->es_query_cxt, "milvus query", ALLOCSET_DEFAULT_SIZES);
-	KnnHeapInit(&state->heap, estate->es_query_cxt);
-	/* a check of changed rows reads nothing */
-	if (estate->es_epq_active == NULL)
-	{
-		state->batch = palloc(sizeof(ColumnBatch));
-		state->source = ColumnSourceBegin(&node->ss.ps, rel, estate->es_snapshot,
-										  plan->scan.scanrelid, state->columns);
-	}
+	KnnHeapInit(&state->single.heap, estate->es_query_cxt);
+	state->param = list_nth_int(private, KNN_PRIVATE_QUERY_PARAM);
+	if (plan->scan.plan.parallel_aware || KnnUsesParams((Node *) plan->scan.plan.qual) ||
+		KnnUsesParams((Node *) state->columns))
+		state->param = -1;
+	state->batch = palloc(sizeof(ColumnBatch));
+	state->source = ColumnSourceBegin(&node->ss.ps, rel, estate->es_snapshot,
+									  plan->scan.scanrelid, state->columns);
 }
 
 /* ---- reading ---- */
@@ -198,20 +218,20 @@ first_rows(KnnScanState *state)
 
 /* Keep a row that passed all conditions, unless it was given already. */
 static void
-keep(KnnScanState *state, KnnPlace *place, const ItemPointerData *tid)
+keep(KnnTarget *target, KnnPlace *place, const ItemPointerData *tid)
 {
 	place->tid = *tid;
-	if (!state->bounded || KnnCompare(place, &state->bound) > 0)
-		KnnHeapAdd(&state->heap, place);
+	if (!target->bounded || KnnCompare(place, &target->bound) > 0)
+		KnnHeapAdd(&target->heap, place);
 }
 
 /* Could a row with this place, whose TID is not known, be kept? */
 static inline bool
-may_keep(KnnScanState *state, const KnnPlace *place)
+may_keep(const KnnTarget *target, const KnnPlace *place)
 {
-	return KnnHeapMayTake(&state->heap, place->score, place->class) &&
-		(!state->bounded || place->class > state->bound.class ||
-		 (place->class == state->bound.class && place->score >= state->bound.score));
+	return KnnHeapMayTake(&target->heap, place->score, place->class) &&
+		(!target->bounded || place->class > target->bound.class ||
+		 (place->class == target->bound.class && place->score >= target->bound.score));
 }
 
 /* Do the conditions hold that column filters have not seen? */
@@ -220,40 +240,46 @@ passes(KnnScanState *state, TupleTableSlot *slot)
 {
 	PlanState  *ps = &state->css.ss.ps;
 
-	if (ps->qual == NULL)
+	if (state->rest == NULL)
 		return true;
 	ps->ps_ExprContext->ecxt_scantuple = slot;
-	if (ExecQual(ps->qual, ps->ps_ExprContext))
+	if (ExecQual(state->rest, ps->ps_ExprContext))
 		return true;
 	InstrCountFiltered1(ps, 1);
 	return false;
 }
 
-/* The same of a row of a batch. */
+/* The same of a row of a batch; several targets ask one after the other. */
 static bool
 row_passes(KnnScanState *state, uint32 row)
 {
 	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
 
-	if (state->css.ss.ps.qual == NULL)
+	if (state->rest == NULL)
 		return true;
-	ColumnSourceStore(state->source, state->batch, row, state->rest_attrs, slot);
-	return passes(state, slot);
+	if (state->judged != row)
+	{
+		ColumnSourceStore(state->source, state->batch, row, state->rest_attrs, slot);
+		state->judgement = passes(state, slot);
+		state->judged = row;
+	}
+	return state->judgement;
 }
 
 /* The place of a value, by calling the function. */
 static KnnPlace
-call_function(KnnScanState *state, Datum value, bool isnull)
+call_function(KnnScanState *state, const KnnTarget *target, Datum value, bool isnull)
 {
 	MemoryContext old;
+	Datum		datum = target->query.datum;
 	double		distance;
 
-	if (isnull || state->query.isnull)
+	if (isnull || target->query.isnull)
 		return KnnMakePlace(0, true);
 	old = MemoryContextSwitchTo(state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
 	distance = DatumGetFloat8(state->swapped ?
-							  FunctionCall2Coll(&state->call, state->collation, state->query.datum, value) :
-							  FunctionCall2Coll(&state->call, state->collation, value, state->query.datum));
+							  FunctionCall2Coll(&state->call, state->collation, datum, value) :
+							  FunctionCall2Coll(&state->call, state->collation, value, datum));
 	MemoryContextSwitchTo(old);
 	return KnnMakePlace(distance, false);
 }
@@ -262,60 +288,52 @@ call_function(KnnScanState *state, Datum value, bool isnull)
 static void
 take_tuple(KnnScanState *state, TupleTableSlot *slot)
 {
-	KnnPlace	place;
-	Datum		value;
-	bool		isnull;
-
 	state->compared++;
 	if (passes(state, slot))
 	{
-		value = slot_getattr(slot, state->attnum, &isnull);
-		place = call_function(state, value, isnull);
-		if (may_keep(state, &place))
-			keep(state, &place, &slot->tts_tid);
+		bool		isnull;
+		Datum		value = slot_getattr(slot, state->attnum, &isnull);
+
+		for (int t = 0; t < state->ntargets; t++)
+		{
+			KnnTarget  *target = &state->targets[t];
+			KnnPlace	place = call_function(state, target, value, isnull);
+
+			if (may_keep(target, &place))
+				keep(target, &place, &slot->tts_tid);
+		}
 	}
 	ResetExprContext(state->css.ss.ps.ps_ExprContext);
 }
 
 /* A row of the batch whose place is known. */
 static void
-take_place(KnnScanState *state, uint32 row, KnnPlace *place)
+take_place(KnnScanState *state, KnnTarget *target, uint32 row, KnnPlace *place)
 {
 	ItemPointerData tid;
 
-	if (!may_keep(state, place))
+	if (!may_keep(target, place) || !row_passes(state, row))
 		return;
-	if (!row_passes(state, row))
-	{
-		ResetExprContext(state->css.ss.ps.ps_ExprContext);
-		return;
-	}
 	TableSegmentTids(state->batch->segment, row, 1, &tid);
-	keep(state, place, &tid);
+	keep(target, place, &tid);
 }
 
 /* A row of the batch, as a datum, that kernels cannot compare. */
 static void
 take_value(KnnScanState *state, uint32 row, Datum value, bool isnull)
 {
-	KnnPlace	place;
-
 	state->compared++;
-	if (isnull || state->query.isnull)
+	/* the function may raise an error: not for a row that nobody asks for */
+	if (!isnull && !row_passes(state, row))
 	{
-		place = KnnMakePlace(0, true);
-		take_place(state, row, &place);
+		ResetExprContext(state->css.ss.ps.ps_ExprContext);
+		return;
 	}
-	else if (row_passes(state, row))
+	for (int t = 0; t < state->ntargets; t++)
 	{
-		ItemPointerData tid;
+		KnnPlace	place = call_function(state, &state->targets[t], value, isnull);
 
-		place = call_function(state, value, false);
-		if (may_keep(state, &place))
-		{
-			TableSegmentTids(state->batch->segment, row, 1, &tid);
-			keep(state, &place, &tid);
-		}
+		take_place(state, &state->targets[t], row, &place);
 	}
 	ResetExprContext(state->css.ss.ps.ps_ExprContext);
 }
@@ -341,25 +359,48 @@ next_selected(const ColumnBatch *batch, uint32 i)
 	return batch->rows;
 }
 
+/* Could a distance be among the nearest?  True for NaN. */
+static inline bool
+is_near(const KnnTarget *target, double score)
+{
+	const KnnHeap *heap = &target->heap;
+
+	return heap->n < heap->k || heap->places[0].class != KNN_NUMBER || !(score > heap->places[0].score);
+}
+
 /* Selected rows start .. start + n - 1 of the batch, none null, whose elements begin at x. */
 static void
 take_scores(KnnScanState *state, uint32 start, int n, const uint8 *x, Size stride)
 {
+	uint32		first = state->batch->first + start;
 	double		scores[PIECE_ROWS];
 
-	KnnScores(&state->query, x, stride, n, scores);
 	state->compared += n;
-	for (int i = 0; i < n; i++)
+	if (state->gemm != NULL && stride % sizeof(float) == 0)
+		KnnGemmRows(state->gemm, x, stride, n);
+	for (int t = 0; t < state->ntargets; t++)
 	{
-		KnnPlace	place;
+		KnnTarget  *target = &state->targets[t];
+		bool		approximate = state->gemm != NULL && stride % sizeof(float) == 0;
 
-		/* false for NaN, too */
-		if (state->heap.n == state->heap.k && scores[i] > state->heap.places[0].score &&
-			state->heap.places[0].class == KNN_NUMBER)
-			continue;
-		place = KnnMakePlace(scores[i], false);
-		take_place(state, state->batch->first + start + i, &place);
+		/* lower bounds of the distances, or the distances */
+		if (approximate)
+			KnnGemmBounds(state->gemm, t, n, scores);
+		else
+			KnnScores(&target->query, x, stride, n, scores);
+		for (int i = 0; i < n; i++)
+		{
+			KnnPlace	place;
+
+			if (!is_near(target, scores[i]))
+				continue;
+			if (approximate)
+				KnnScores(&target->query, x + i * stride, stride, 1, &scores[i]);
+			place = KnnMakePlace(scores[i], false);
+			take_place(state, target, first + i, &place);
+		}
 	}
+	ResetExprContext(state->css.ss.ps.ps_ExprContext);
 }
 
 /* Rows of one chunk: n rows from `start` of the batch on. */
@@ -389,7 +430,7 @@ take_view(KnnScanState *state, uint32 start, uint32 n, const ColumnView *view)
 		if (elements == NULL || view->width == 0)
 		{
 			/* values of one width have elements of one number, at one place */
-			elements = KnnElements(&state->query, value);
+			elements = KnnElements(&state->targets[0].query, value);
 			if (elements == NULL)
 			{
 				take_value(state, batch->first + i, PointerGetDatum(value), false);
@@ -418,7 +459,8 @@ take_batch(KnnScanState *state)
 	uint32		chunk_rows;
 
 	/* a column that was added later has its missing value, and no chunks */
-	if (state->attnum > TableSegmentNatts(segment) || state->query.isnull)
+	state->judged = PG_UINT32_MAX;
+	if (state->attnum > TableSegmentNatts(segment) || state->targets[0].query.isnull)
 	{
 		for (uint32 i = next_selected(batch, 0); i < batch->rows; i = next_selected(batch, i + 1))
 		{
@@ -444,13 +486,16 @@ take_batch(KnnScanState *state)
 	}
 }
 
-/* Read the table: the k nearest after the bound are in the heap, in order. */
+/* Read the table: the k nearest of each target are in its heap, in order. */
 static void
-read_table(KnnScanState *state, int64 k)
+read_table(KnnScanState *state, KnnTarget *targets, int ntargets, int64 k)
 {
 	bool		done = false;
 
-	KnnHeapReset(&state->heap, k);
+	state->targets = targets;
+	state->ntargets = ntargets;
+	for (int t = 0; t < ntargets; t++)
+		KnnHeapReset(&targets[t].heap, k);
 	state->readings++;
 	while (!done)
 	{
@@ -468,11 +513,80 @@ read_table(KnnScanState *state, int64 k)
 				break;
 		}
 	}
-	KnnHeapSort(&state->heap);
-	state->next = 0;
+	for (int t = 0; t < ntargets; t++)
+		KnnHeapSort(&targets[t].heap);
 }
 
-/* Evaluate the query and read for the first time. */
+/* The answer for a value among those searched ahead, or NULL. */
+static KnnTarget *
+find_ahead(KnnScanState *state, Datum value)
+{
+	struct varlena *wanted = PG_DETOAST_DATUM(value);
+
+	for (int t = 0; t < state->nahead; t++)
+	{
+		Pointer		has = DatumGetPointer(state->ahead[t].query.datum);
+
+		if (VARSIZE(has) == VARSIZE(wanted) && memcmp(has, wanted, VARSIZE(wanted)) == 0)
+			return &state->ahead[t];
+	}
+	return NULL;
+}
+
+/*
+ * Search for all values that the look-ahead has, when this is one of them: NULL when it is
+ * not, or when they cannot be searched together.
+ */
+static KnnTarget *
+search_ahead(KnnScanState *state, Datum value)
+{
+	const Datum *values;
+	int			n = KnnLookaheadValues(state->css.ss.ps.state, state->param, &values);
+	MemoryContext old;
+
+	state->nahead = 0;
+	if (n < 2)
+		return NULL;
+	if (state->ahead_context == NULL)
+		state->ahead_context = AllocSetContextCreate(state->css.ss.ps.state->es_query_cxt,
+													 "milvus queries", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(state->ahead_context);
+	old = MemoryContextSwitchTo(state->ahead_context);
+	state->ahead = palloc0(n * sizeof(KnnTarget));
+	for (int i = 0; i < n; i++)
+	{
+		KnnTarget  *target = &state->ahead[state->nahead];
+
+		if (find_ahead(state, values[i]) != NULL)
+			continue;
+		KnnQueryInit(&target->query, &state->function, values[i], false);
+		/* values of one size are compared with the same rows in the same way */
+		if (target->query.function.element == KNN_OTHER ||
+			target->query.count != state->ahead[0].query.count)
+			continue;
+		KnnHeapInit(&target->heap, state->ahead_context);
+		state->nahead++;
+	}
+	state->gemm = NULL;
+	if (state->nahead > 1 && find_ahead(state, value) != NULL)
+	{
+		const KnnQuery *queries[KNN_LOOKAHEAD];
+
+		for (int t = 0; t < state->nahead; t++)
+			queries[t] = &state->ahead[t].query;
+		state->gemm = KnnGemmMake(queries, state->nahead, PIECE_ROWS);
+	}
+	else
+		state->nahead = 0;
+	MemoryContextSwitchTo(old);
+	if (state->nahead == 0)
+		return NULL;
+	read_table(state, state->ahead, state->nahead, first_rows(state));
+	state->gemm = NULL;
+	return find_ahead(state, value);
+}
+
+/* Evaluate the value and read for the first time, unless that was done ahead. */
 static void
 start(KnnScanState *state)
 {
@@ -482,42 +596,63 @@ start(KnnScanState *state)
 	bool		isnull;
 
 	MemoryContextReset(state->query_context);
-	value = ExecEvalExprSwitchContext(state->query_expr, econtext, &isnull);
 	old = MemoryContextSwitchTo(state->query_context);
-	KnnQueryInit(&state->query, &state->function, value, isnull);
+	value = ExecEvalExpr(state->query_expr, econtext, &isnull);
+	state->next = 0;
+	state->answer = NULL;
+	if (state->param >= 0 && !isnull)
+	{
+		state->answer = find_ahead(state, value);
+		if (state->answer == NULL)
+			state->answer = search_ahead(state, value);
+	}
+	if (state->answer == NULL)
+	{
+		KnnQueryInit(&state->single.query, &state->function, value, isnull);
+		state->single.bounded = false;
+		read_table(state, &state->single, 1, first_rows(state));
+		state->answer = &state->single;
+	}
 	MemoryContextSwitchTo(old);
-	state->bounded = false;
-	state->ready = true;
-	read_table(state, first_rows(state));
 }
 
 /* ---- giving ---- */
+
+/* The rows after those given; false when there are none. */
+static bool
+read_on(KnnScanState *state)
+{
+	KnnTarget  *answer = state->answer;
+	KnnTarget  *single = &state->single;
+	int64		k = answer->heap.k * GROWTH;
+
+	/* not as many as could be kept: these were all */
+	if (answer->heap.n < answer->heap.k)
+		return false;
+	if (state->css.ss.ps.plan->parallel_aware)
+		elog(ERROR, "more rows asked of a parallel search than LIMIT says");
+	single->bound = answer->heap.places[answer->heap.n - 1];
+	single->bounded = true;
+	single->query = answer->query;
+	ColumnSourceRescan(state->source);
+	read_table(state, single, 1, k);
+	state->answer = single;
+	state->next = 0;
+	return single->heap.n > 0;
+}
 
 /* The next row in order. */
 static TupleTableSlot *
 next_row(ScanState *node)
 {
 	KnnScanState *state = (KnnScanState *) node;
-	KnnHeap    *heap = &state->heap;
 	KnnPlace   *place;
 
-	if (!state->ready)
+	if (state->answer == NULL)
 		start(state);
-	if (state->next == heap->n)
-	{
-		/* not as many as could be kept: these were all */
-		if (heap->n < heap->k)
-			return NULL;
-		if (node->ps.plan->parallel_aware)
-			elog(ERROR, "more rows asked of a parallel search than LIMIT says");
-		state->bound = heap->places[heap->n - 1];
-		state->bounded = true;
-		ColumnSourceRescan(state->source);
-		read_table(state, heap->k * GROWTH);
-		if (heap->n == 0)
-			return NULL;
-	}
-	place = &heap->places[state->next++];
+	if (state->next == state->answer->heap.n && !read_on(state))
+		return NULL;
+	place = &state->answer->heap.places[state->next++];
 	if (!table_tuple_fetch_row_version(node->ss_currentRelation, &place->tid,
 									   node->ps.state->es_snapshot, state->fetched))
 		elog(ERROR, "row (%u,%u) of \"%s\" is not there any more",
@@ -526,7 +661,7 @@ next_row(ScanState *node)
 	return state->fetched;
 }
 
-/* A row that changed meanwhile: column filters have not seen it. */
+/* A row that changed meanwhile: no condition has seen it. */
 static bool
 recheck(ScanState *node, TupleTableSlot *slot)
 {
@@ -534,7 +669,7 @@ recheck(ScanState *node, TupleTableSlot *slot)
 	ExprContext *econtext = node->ps.ps_ExprContext;
 
 	econtext->ecxt_scantuple = slot;
-	return ExecQual(state->columns_expr, econtext);
+	return ExecQual(state->columns_expr, econtext) && ExecQual(state->rest, econtext);
 }
 
 static TupleTableSlot *
@@ -560,13 +695,16 @@ rescan(CustomScanState *node)
 	ExecScanReScan(&node->ss);
 	if (state->fetched != NULL)
 		ExecClearTuple(state->fetched);
+	state->next = 0;
 	/* the same rows once more */
-	if (node->ss.ps.chgParam == NULL && !state->bounded && !node->ss.ps.plan->parallel_aware)
-	{
-		state->next = 0;
+	if (node->ss.ps.chgParam == NULL && !state->single.bounded && !node->ss.ps.plan->parallel_aware)
 		return;
-	}
-	state->ready = false;
+	/* what was found ahead stays, unless more than the value changes */
+	if (state->param < 0 || bms_membership(node->ss.ps.chgParam) != BMS_SINGLETON ||
+		!bms_is_member(state->param, node->ss.ps.chgParam))
+		state->nahead = 0;
+	state->answer = NULL;
+	state->single.bounded = false;
 	if (state->source != NULL)
 		ColumnSourceRescan(state->source);
 }
