@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
@@ -27,6 +28,8 @@
 #define LOOK_INTERVAL 32
 /* Between tries to get the lock, in ms. */
 #define LOCK_DELAY 50
+/* The longest wait for any other lock, in ms. */
+#define LOCK_WAIT 200
 
 void		(*TableWorkWaitHook) (bool waiting) = NULL;
 
@@ -35,6 +38,21 @@ announce(bool waiting)
 {
 	if (TableWorkWaitHook != NULL)
 		TableWorkWaitHook(waiting);
+}
+
+/*
+ * DROP TABLE of a partition may have locked an index before the table that is being worked on
+ * (as it deadlocks with VACUUM).  Nobody else may be the one whom the deadlock detector ends:
+ * this process stops waiting before anybody looks for deadlocks.
+ */
+static void
+give_in_first(void)
+{
+	char		timeout[32];
+
+	snprintf(timeout, sizeof(timeout), "%d", Max(Min(LOCK_WAIT, DeadlockTimeout / 2), 1));
+	(void) set_config_option("lock_timeout", timeout, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 }
 
 /* Open what the work is about, in a new transaction that runs as the table's owner. */
@@ -50,6 +68,7 @@ enter(TableWork *work)
 						   work->saved_context | SECURITY_RESTRICTED_OPERATION);
 	work->nest_level = NewGUCNestLevel();
 	RestrictSearchPath();
+	give_in_first();
 	work->toast = table_open(work->rel->rd_rel->reltoastrelid, RowExclusiveLock);
 }
 
