@@ -63,7 +63,7 @@ $node->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
 is($node->safe_psql('postgres', q{SELECT string_agg(schemaname || '.' || tablename, ',') FROM pg_publication_tables}),
 	'public.docs', 'only the table of the user is published');
 $subscriber->safe_psql('postgres', sprintf(
-	q{CREATE SUBSCRIPTION all_of_it CONNECTION '%s' PUBLICATION everything}, $node->connstr('postgres')));
+	q{CREATE SUBSCRIPTION all_of_it CONNECTION '%s' PUBLICATION everything}, $node->connstr('postgres') =~ s/'/''/gr));
 $subscriber->wait_for_subscription_sync($node, 'all_of_it');
 is($subscriber->safe_psql('postgres', $rows), $expected, 'the first copy has the rows');
 $node->safe_psql('postgres', q{SELECT milvus.alter_table_options('docs', '{"segment_rows": 3000}')});

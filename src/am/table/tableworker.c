@@ -69,18 +69,30 @@ terminate_worker(int code, Datum arg)
 static void
 check_deadlock(const TableTask *task)
 {
+	LockData   *locks;
 	LOCKTAG		tag;
 
 	if (!task->waiting)
 		return;
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, task->relid);
-	for (LOCKMODE mode = AccessShareLock; mode < ShareUpdateExclusiveLock; mode++)
-		if (MilvusLockHeldByMe(&tag, mode) && LockHasWaiters(&tag, mode, false))
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
-					 errmsg("deadlock detected"),
-					 errdetail("Another session waits for a lock that this transaction holds on the table, and the background worker waits for that session."),
-					 errhint("Call the function outside of transactions that use the table.")));
+	locks = GetLockStatusData();
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		if (lock->waitLockMode == NoLock || memcmp(&lock->locktag, &tag, sizeof(tag)) != 0)
+			continue;
+		for (LOCKMODE mode = AccessShareLock; mode < ShareUpdateExclusiveLock; mode++)
+			if (DoLockModesConflict(mode, lock->waitLockMode) && MilvusLockHeldByMe(&tag, mode))
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+						 errmsg("deadlock detected"),
+						 errdetail("Process %d waits for a lock that this transaction holds on the table, and the background worker waits for that process.",
+								   lock->pid),
+						 errhint("Call the function outside of transactions that use the table.")));
+	}
+	pfree(locks->locks);
+	pfree(locks);
 }
 
 static void
