@@ -132,6 +132,7 @@ typedef struct CoordOutcome
 	int64		made;			/* segments */
 	int64		later;			/* ms after which it is to be run again, -1: it is done */
 	bool		fresh;			/* ... as if for the first time */
+	uint64		left;			/* rows of task->rows that are left for then */
 } CoordOutcome;
 
 /* ---- coordqueue.c; all of it under the lock ---- */

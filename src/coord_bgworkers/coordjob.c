@@ -118,7 +118,9 @@ typedef struct TableLook
 	bool		ours;
 	bool		busy;			/* somebody has a lock that a seal needs */
 	bool		unfinished;		/* pages of a segment wait for their stubs */
-	int64		min_rows;
+	uint64		sealed;			/* rows in its segments */
+	uint64		segment_rows;	/* options */
+	uint64		min_rows;
 	int			age;			/* s; -1: none */
 	Bitmapset  *cached;			/* columns of which some segment has a cache file */
 } TableLook;
@@ -149,11 +151,13 @@ look_at_table(Oid relation, bool cache, TableLook *look)
 
 			look->ours = true;
 			TableGetOptions(rel, &options);
-			look->min_rows = options.min_rows;
+			look->min_rows = (uint64) options.min_rows;
+			look->segment_rows = (uint64) options.segment_rows;
 			look->age = options.segment_age;
 			entries = TableReadManifest(rel, &n);
 			for (int i = 0; i < n; i++)
 			{
+				look->sealed += entries[i].rows;
 				look->unfinished |= entries[i].state == TABLE_SEGMENT_SEALED;
 				if (cache)
 				{
@@ -235,6 +239,7 @@ run_table(const CoordTask *task, CoordOutcome *outcome)
 	if (before.busy)
 	{
 		outcome->later = retry_delay(task->rounds);
+		outcome->left = task->rows;
 		return;
 	}
 	if (!before.ours)
@@ -253,24 +258,35 @@ run_table(const CoordTask *task, CoordOutcome *outcome)
 		SegmentCacheTrim();
 	}
 	look_at_table(task->relation, false, &after);
-	if (after.busy || (after.ours && after.unfinished))
-		outcome->later = retry_delay(task->rounds);
-	else if (!after.ours || task->kind != COORD_SEAL)
-		return;
-	else if (outcome->made > 0)
+	if (after.busy)
 	{
-		/* more segments may want to be one */
-		if (!milvus_settings.seal_eagerly)
-			(void) CoordRequest(task->relation, COORD_COMPACT);
-		/* rows that were left are sealed when they are old enough */
-		if (after.age >= 0)
-		{
-			outcome->later = (int64) after.age * 1000 + FIRST_RETRY;
-			outcome->fresh = true;
-		}
-	}
-	else if (task->rows > 0 && task->rows >= (uint64) after.min_rows && task->rounds < MAX_ROUNDS)
 		outcome->later = retry_delay(task->rounds);
+		outcome->left = task->rows;
+		return;
+	}
+	if (!after.ours)
+		return;
+	if (task->kind == COORD_SEAL && after.sealed < before.sealed + task->rows)
+		outcome->left = before.sealed + task->rows - Max(before.sealed, after.sealed);
+	if (after.unfinished)
+		outcome->later = retry_delay(task->rounds);
+	if (task->kind != COORD_SEAL || milvus_settings.seal_eagerly)
+		return;
+	/* more segments may want to be one */
+	if (outcome->made > 0)
+		(void) CoordRequest(task->relation, COORD_COMPACT);
+	if (outcome->later >= 0)
+		return;
+	/* not yet visible to everybody, or there would be a segment of them */
+	if (outcome->left >= (outcome->made > 0 ? after.segment_rows : Max(after.min_rows, 1)) &&
+		task->rounds < MAX_ROUNDS)
+		outcome->later = retry_delay(task->rounds);
+	/* rows that were left are sealed when they are old enough */
+	else if (outcome->made > 0 && after.age >= 0)
+	{
+		outcome->later = (int64) after.age * 1000 + FIRST_RETRY;
+		outcome->fresh = true;
+	}
 }
 
 /* ---- what is due ---- */

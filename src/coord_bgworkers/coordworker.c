@@ -248,8 +248,7 @@ finish_job(int number, bool good, const CoordOutcome *outcome, const char *error
 
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	my_worker->job = -1;
-	if (!good || (outcome->later >= 0 && !outcome->fresh))
-		job->rows += job->run_rows;
+	job->rows += good ? outcome->left : job->run_rows;
 	if (my_worker->stop && !good)
 	{
 		/* stopped for somebody's sake, not failed */

@@ -195,6 +195,50 @@ like($err, qr/WARNING:  1 background job failed\nDETAIL:  The last error was: st
 debug_point('');
 is($node->safe_psql('copy', 'SELECT milvus.run_jobs()'), 1, 'without the error');
 
+# ---- tables ----
+
+sub rows_in
+{
+	my ($state) = @_;
+	return "(SELECT coalesce(sum(rows), 0) FROM milvus.table_segments('docs') WHERE state = '$state')";
+}
+$node->safe_psql('postgres', q{
+	CREATE TABLE docs (id int PRIMARY KEY, words text) USING milvus;
+	SELECT milvus.alter_table_options('docs', '{"segment_rows": 5000, "min_rows": 100, "segment_age": 3600, "compact_ratio": 0.2}');
+	CREATE TABLE docs_copy AS SELECT i AS id, 'words of row ' || i AS words FROM generate_series(1, 12000) i;
+	CREATE FUNCTION differ() RETURNS bigint LANGUAGE sql AS
+		'SELECT count(*) FROM ((TABLE docs EXCEPT ALL TABLE docs_copy) UNION ALL (TABLE docs_copy EXCEPT ALL TABLE docs)) d'});
+$node->safe_psql('postgres', 'INSERT INTO docs TABLE docs_copy ORDER BY id LIMIT 3000');
+becomes(q{(SELECT state = 'scheduled' AND due > now() + interval '50 minutes' AND new_rows = 3000 FROM milvus.jobs WHERE relation = 'docs'::regclass)},
+	'a few rows are sealed when they are old enough');
+is($node->safe_psql('postgres', 'SELECT ' . rows_in('Flushed')), 0, 'not before');
+my $reader = $node->background_psql('postgres');
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM docs');
+$node->safe_psql('postgres', 'INSERT INTO docs SELECT * FROM docs_copy WHERE id > 3000');
+becomes(q{(SELECT state = 'scheduled' AND new_rows >= 9000 AND due < now() + interval '1 minute' FROM milvus.jobs WHERE relation = 'docs'::regclass AND kind = 'seal table')},
+	'rows that somebody does not see yet are tried again');
+$reader->query_safe('COMMIT');
+$reader->quit;
+becomes(rows_in('Flushed') . ' >= 8000', 'many rows are sealed by themselves');
+is($node->safe_psql('postgres', 'SELECT differ()'), 0, 'the rows are the same');
+$node->safe_psql('postgres', 'DELETE FROM docs WHERE id % 3 = 0; DELETE FROM docs_copy WHERE id % 3 = 0; VACUUM docs');
+becomes("(SELECT bool_and(deleted_rows = 0) FROM milvus.table_segments('docs'))", 'VACUUM has segments with dead rows written anew');
+is($node->safe_psql('postgres', 'SELECT differ()'), 0, 'the rows are the same');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.check_table('docs')}), 0, 'no problem');
+
+$node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.seal_eagerly = on; SELECT pg_reload_conf()');
+becomes(q{(SELECT count(*) = 1 FROM milvus.workers WHERE role = 'eager worker' AND database = 'postgres')}, 'eager workers');
+$node->safe_psql('postgres', q{INSERT INTO docs SELECT i, 'more ' || i FROM generate_series(20001, 20100) i;
+	INSERT INTO docs_copy SELECT i, 'more ' || i FROM generate_series(20001, 20100) i});
+becomes(rows_in('Growing') . ' = 0', 'seal every row');
+is($node->psql('postgres', 'CREATE DATABASE eager TEMPLATE postgres'), 0, 'and give way');
+is($node->psql('postgres', 'DROP DATABASE eager'), 0, 'also when they are new');
+is($node->safe_psql('postgres', 'SELECT differ()'), 0, 'the rows are the same');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET milvus.seal_eagerly; SELECT pg_reload_conf()');
+becomes(q{(SELECT count(*) = 0 FROM milvus.workers WHERE role = 'eager worker')}, 'until they are not wanted');
+$node->safe_psql('postgres', 'DROP TABLE docs, docs_copy CASCADE');
+becomes($nothing_left, 'the jobs of a table that was dropped go away');
+
 # ---- fewer workers than databases ----
 
 $node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.max_workers = 1');
