@@ -48,11 +48,10 @@ SECURITY LABEL FOR milvus ON TABLE docs IS '{"segment_rows": 4}';
 SECURITY LABEL FOR milvus ON COLUMN docs.name IS '{}';
 SECURITY LABEL FOR nobody ON TABLE docs IS '{}';
 
--- they go with the table, and can be removed when it is of another method
+-- they go with the method, and with the table
 ALTER TABLE docs SET ACCESS METHOD heap;
-SELECT milvus.alter_table_options('docs', '{"segment_rows": 3000}');
-SELECT milvus.alter_table_options('docs', '{"segment_rows": null}');
 SELECT * FROM milvus.table_option;
+SELECT milvus.alter_table_options('docs', '{"segment_rows": 3000}');
 ALTER TABLE docs SET ACCESS METHOD milvus;
 SELECT milvus.alter_table_options('docs', '{"segment_rows": 3000}');
 DROP TABLE docs;

@@ -133,6 +133,8 @@ extern void *TableReadValue(Relation toast, Oid value, Size *len);
  * an id that came back since belongs to somebody else).
  */
 extern void TableDeleteValue(Relation toast, Oid value, FullTransactionId before);
+/* The same for n values, which are sorted here: much faster for those given out one after the other. */
+extern void TableDeleteValues(Relation toast, Oid *values, int n, FullTransactionId before);
 
 /* Entries, by number.  Read with a snapshot of what is committed now. palloc'd. */
 extern TableSegmentEntry *TableReadManifest(Relation rel, int *n);

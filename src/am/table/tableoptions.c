@@ -16,6 +16,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "am/table/table.h"
 #include "catalog/namespace.h"
@@ -406,6 +407,47 @@ check_label(const ObjectAddress *object, const char *label)
 	CacheInvalidateRelcacheByRelid(object->objectId);
 }
 
+/*
+ * The table that the statement gives another access method; InvalidOid for other statements.
+ */
+static Oid
+changes_method(Node *statement)
+{
+	AlterTableStmt *stmt = (AlterTableStmt *) statement;
+	ListCell   *cell;
+
+	if (!IsA(statement, AlterTableStmt))
+		return InvalidOid;
+	foreach(cell, stmt->cmds)
+		if (((AlterTableCmd *) lfirst(cell))->subtype == AT_SetAccessMethod)
+			return RangeVarGetRelid(stmt->relation, NoLock, true);
+	return InvalidOid;
+}
+
+/*
+ * A table of another method has no options; a dump of them could not be restored where the
+ * library is not loaded.
+ */
+static void
+drop_label(Oid relid)
+{
+	Relation	rel;
+	ObjectAddress address;
+
+	CommandCounterIncrement();
+	/* the statement has it locked, if it did something */
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return;
+	if (!TableIsMilvus(rel) && read_label(relid) != NULL)
+	{
+		ObjectAddressSet(address, RelationRelationId, relid);
+		SetSecurityLabel(&address, PROVIDER, NULL);
+		CacheInvalidateRelcache(rel);
+	}
+	relation_close(rel, NoLock);
+}
+
 static ProcessUtility_hook_type next_utility;
 
 static void
@@ -414,6 +456,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only, ProcessUt
 				QueryCompletion *completion)
 {
 	static bool registered = false;
+	Oid			relid = changes_method(pstmt->utilityStmt);
 
 	if (IsA(pstmt->utilityStmt, SecLabelStmt) && !registered)
 	{
@@ -429,6 +472,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only, ProcessUt
 		next_utility(pstmt, query, read_only, context, params, environment, dest, completion);
 	else
 		standard_ProcessUtility(pstmt, query, read_only, context, params, environment, dest, completion);
+	if (OidIsValid(relid))
+		drop_label(relid);
 }
 
 void

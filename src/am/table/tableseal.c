@@ -556,6 +556,9 @@ write_finish(SealFinish *finish, BlockSet *pending)
 	StringInfoData rest;
 	uint32		open_rows = 0;
 	Size		at = 0;
+	int			room = 1024;
+	Oid		   *values = palloc(room * sizeof(Oid));
+	int			nvalues = 0;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	TableTodoBeginSeal(&rest);
@@ -575,9 +578,17 @@ write_finish(SealFinish *finish, BlockSet *pending)
 				entry->dead_rows++;
 			else
 				for (int value = 0; value < page->rows[row].nvalues; value++)
-					TableDeleteValue(work->toast, page->rows[row].values[value], horizon);
+				{
+					if (nvalues == room)
+					{
+						room *= 2;
+						values = repalloc_huge(values, (Size) room * sizeof(Oid));
+					}
+					values[nvalues++] = page->rows[row].values[value];
+				}
 		}
 	}
+	TableDeleteValues(work->toast, values, nvalues, horizon);
 	if (finish->unknown != NULL)
 	{
 		HASH_SEQ_STATUS status;

@@ -34,6 +34,9 @@
 /* A value this long is written through a ring of buffers, not to push out everything else. */
 #define STORE_BULK_BYTES (1024 * 1024)
 
+/* Values this close to each other are deleted by one scan, which passes what lies between them. */
+#define STORE_RUN_GAP 16
+
 /* What a value is refused to be: what a damaged index could make of one. */
 #define STORE_MAX_BYTES ((Size) MaxAllocHugeSize / 4)
 
@@ -313,6 +316,64 @@ TableDeleteValue(Relation toast, Oid value, FullTransactionId before)
 			delete_tuple(toast, tuple);
 	}
 	scan_end(&scan);
+	UnregisterSnapshot(snapshot);
+}
+
+static int
+compare_values(const void *a, const void *b)
+{
+	Oid			left = *(const Oid *) a;
+	Oid			right = *(const Oid *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Delete sorted values that lie closely together: one scan over all from the first to the last.
+ */
+static void
+delete_run(Relation toast, const StoreIndexes *indexes, Snapshot snapshot, const Oid *values, int n,
+		   FullTransactionId before)
+{
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int			at = 0;
+
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_OIDGE, ObjectIdGetDatum(values[0]));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_OIDLE, ObjectIdGetDatum(values[n - 1]));
+	scan = systable_beginscan_ordered(toast, indexes->rels[indexes->valid], snapshot, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		Oid			value = DatumGetObjectId(fastgetattr(tuple, 1, RelationGetDescr(toast), &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		while (at < n && values[at] < value)
+			at++;
+		if (at < n && values[at] == value &&
+			(!FullTransactionIdIsValid(before) || inserted_before(tuple, before)))
+			delete_tuple(toast, tuple);
+	}
+	systable_endscan_ordered(scan);
+}
+
+void
+TableDeleteValues(Relation toast, Oid *values, int n, FullTransactionId before)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(RelationGetRelid(toast)));
+	StoreIndexes indexes;
+
+	qsort(values, n, sizeof(Oid), compare_values);
+	open_indexes(toast, RowExclusiveLock, &indexes);
+	for (int first = 0, end; first < n; first = end)
+	{
+		end = first + 1;
+		while (end < n && values[end] - values[end - 1] <= STORE_RUN_GAP)
+			end++;
+		delete_run(toast, &indexes, snapshot, &values[first], end - first, before);
+	}
+	close_indexes(&indexes, RowExclusiveLock);
 	UnregisterSnapshot(snapshot);
 }
 
