@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"	/* brings varatt.h where there is one */
+#include "access/htup_details.h" /* brings varatt.h where there is one */
 #include "kernels/kernels.h"
 #include "planner/knn.h"
 #include "types/distances.h"
@@ -21,35 +21,39 @@
 #define BLOCK_ROWS 128
 
 /* The distance functions, and what they compute. */
-#define DISTANCES(declare) \
-	declare(vector_l2_distance, KNN_FLOAT32, KNN_L2) \
-	declare(vector_l2_squared_distance, KNN_FLOAT32, KNN_L2_SQUARED) \
-	declare(vector_negative_inner_product, KNN_FLOAT32, KNN_IP) \
-	declare(vector_cosine_distance, KNN_FLOAT32, KNN_COSINE) \
-	declare(vector_l1_distance, KNN_FLOAT32, KNN_L1) \
-	declare(halfvec_l2_distance, KNN_FLOAT16, KNN_L2) \
-	declare(halfvec_l2_squared_distance, KNN_FLOAT16, KNN_L2_SQUARED) \
-	declare(halfvec_negative_inner_product, KNN_FLOAT16, KNN_IP) \
-	declare(halfvec_cosine_distance, KNN_FLOAT16, KNN_COSINE) \
-	declare(halfvec_l1_distance, KNN_FLOAT16, KNN_L1) \
-	declare(bfloat16vec_l2_distance, KNN_BFLOAT16, KNN_L2) \
-	declare(bfloat16vec_l2_squared_distance, KNN_BFLOAT16, KNN_L2_SQUARED) \
-	declare(bfloat16vec_negative_inner_product, KNN_BFLOAT16, KNN_IP) \
-	declare(bfloat16vec_cosine_distance, KNN_BFLOAT16, KNN_COSINE) \
-	declare(bfloat16vec_l1_distance, KNN_BFLOAT16, KNN_L1) \
-	declare(int8vec_l2_distance, KNN_INT8, KNN_L2) \
-	declare(int8vec_l2_squared_distance, KNN_INT8, KNN_L2_SQUARED) \
-	declare(int8vec_negative_inner_product, KNN_INT8, KNN_IP) \
-	declare(int8vec_cosine_distance, KNN_INT8, KNN_COSINE) \
-	declare(int8vec_l1_distance, KNN_INT8, KNN_L1) \
-	declare(bit_hamming_distance, KNN_BITS, KNN_HAMMING) \
-	declare(bit_jaccard_distance, KNN_BITS, KNN_JACCARD) \
-	declare(bit_minhash_distance, KNN_OTHER, KNN_L1) \
-	declare(sparsevec_l2_distance, KNN_OTHER, KNN_L1) \
-	declare(sparsevec_l2_squared_distance, KNN_OTHER, KNN_L1) \
-	declare(sparsevec_negative_inner_product, KNN_OTHER, KNN_L1) \
-	declare(sparsevec_cosine_distance, KNN_OTHER, KNN_L1) \
-	declare(sparsevec_l1_distance, KNN_OTHER, KNN_L1)
+#define DISTANCES(declare)                                                                         \
+	declare(vector_l2_distance, KNN_FLOAT32, KNN_L2) declare(                                      \
+		vector_l2_squared_distance, KNN_FLOAT32,                                                   \
+		KNN_L2_SQUARED) declare(vector_negative_inner_product, KNN_FLOAT32,                        \
+								KNN_IP) declare(vector_cosine_distance, KNN_FLOAT32, KNN_COSINE)   \
+		declare(vector_l1_distance, KNN_FLOAT32, KNN_L1) declare(                                  \
+			halfvec_l2_distance, KNN_FLOAT16, KNN_L2) declare(halfvec_l2_squared_distance,         \
+															  KNN_FLOAT16, KNN_L2_SQUARED)         \
+			declare(halfvec_negative_inner_product, KNN_FLOAT16, KNN_IP) declare(                  \
+				halfvec_cosine_distance, KNN_FLOAT16,                                              \
+				KNN_COSINE) declare(halfvec_l1_distance, KNN_FLOAT16,                              \
+									KNN_L1) declare(bfloat16vec_l2_distance, KNN_BFLOAT16, KNN_L2) \
+				declare(bfloat16vec_l2_squared_distance, KNN_BFLOAT16, KNN_L2_SQUARED) declare(    \
+					bfloat16vec_negative_inner_product, KNN_BFLOAT16,                              \
+					KNN_IP) declare(bfloat16vec_cosine_distance, KNN_BFLOAT16, KNN_COSINE)         \
+					declare(bfloat16vec_l1_distance, KNN_BFLOAT16,                                 \
+							KNN_L1) declare(int8vec_l2_distance, KNN_INT8, KNN_L2)                 \
+						declare(int8vec_l2_squared_distance, KNN_INT8, KNN_L2_SQUARED)             \
+							declare(int8vec_negative_inner_product, KNN_INT8,                      \
+									KNN_IP) declare(int8vec_cosine_distance, KNN_INT8, KNN_COSINE) \
+								declare(int8vec_l1_distance, KNN_INT8, KNN_L1)                     \
+									declare(bit_hamming_distance, KNN_BITS, KNN_HAMMING)           \
+										declare(bit_jaccard_distance, KNN_BITS, KNN_JACCARD)       \
+											declare(bit_minhash_distance, KNN_OTHER, KNN_L1)       \
+												declare(sparsevec_l2_distance, KNN_OTHER, KNN_L1)  \
+													declare(sparsevec_l2_squared_distance,         \
+															KNN_OTHER, KNN_L1)                     \
+														declare(sparsevec_negative_inner_product,  \
+																KNN_OTHER, KNN_L1)                 \
+															declare(sparsevec_cosine_distance,     \
+																	KNN_OTHER, KNN_L1)             \
+																declare(sparsevec_l1_distance,     \
+																		KNN_OTHER, KNN_L1)
 
 #define DECLARE_FUNCTION(name, element, metric) extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);
 #define TABLE_ENTRY(name, element, metric) {name, {element, metric}},
@@ -58,14 +62,14 @@ DISTANCES(DECLARE_FUNCTION)
 
 static const struct
 {
-	PGFunction	address;
+	PGFunction address;
 	KnnFunction function;
-}			distance_functions[] = {DISTANCES(TABLE_ENTRY)};
+} distance_functions[] = {DISTANCES(TABLE_ENTRY)};
 
 bool
 KnnFindFunction(Oid funcid, KnnFunction *function)
 {
-	FmgrInfo	info;
+	FmgrInfo info;
 
 	fmgr_info(funcid, &info);
 	if (info.fn_nargs != 2 || !info.fn_strict)
@@ -95,9 +99,8 @@ KnnQueryInit(KnnQuery *query, const KnnFunction *function, Datum value, bool isn
 		return;
 	query->payload = VARSIZE(DatumGetPointer(query->datum)) - VARHDRSZ;
 	query->x = (const uint8 *) VARDATA(DatumGetPointer(query->datum)) + COUNT_BYTES;
-	query->count = function->element == KNN_BITS ?
-		(uint32) VARBITLEN(DatumGetPointer(query->datum)) :
-		((Vector *) DatumGetPointer(query->datum))->dim;
+	query->count = function->element == KNN_BITS ? (uint32) VARBITLEN(DatumGetPointer(query->datum))
+												 : ((Vector *) DatumGetPointer(query->datum))->dim;
 }
 
 const uint8 *
@@ -105,14 +108,13 @@ KnnElements(const KnnQuery *query, const void *value)
 {
 	const uint8 *data;
 
-	if (query->function.element == KNN_OTHER ||
-		VARATT_IS_EXTERNAL(value) || VARATT_IS_COMPRESSED(value) ||
-		VARSIZE_ANY_EXHDR(value) != query->payload)
+	if (query->function.element == KNN_OTHER || VARATT_IS_EXTERNAL(value) ||
+		VARATT_IS_COMPRESSED(value) || VARSIZE_ANY_EXHDR(value) != query->payload)
 		return NULL;
 	data = (const uint8 *) VARDATA_ANY(value);
 	if (query->function.element == KNN_BITS)
 	{
-		int32		bits;
+		int32 bits;
 
 		memcpy(&bits, data, sizeof(bits));
 		if ((uint32) bits != query->count)
@@ -120,7 +122,7 @@ KnnElements(const KnnQuery *query, const void *value)
 	}
 	else
 	{
-		uint16		dim;
+		uint16 dim;
 
 		memcpy(&dim, data, sizeof(dim));
 		if (dim != query->count)
@@ -134,9 +136,9 @@ KnnElements(const KnnQuery *query, const void *value)
 static double
 score_in_order(const KnnQuery *query, const uint8 *x)
 {
-	float		a[IN_ORDER_DIMS];
-	float		b[IN_ORDER_DIMS];
-	int			dim = (int) query->count;
+	float a[IN_ORDER_DIMS];
+	float b[IN_ORDER_DIMS];
+	int dim = (int) query->count;
 
 	if (query->function.element == KNN_FLOAT32)
 	{
@@ -145,8 +147,8 @@ score_in_order(const KnnQuery *query, const uint8 *x)
 	}
 	else
 	{
-		uint16		bits[2][IN_ORDER_DIMS];
-		void		(*widen) (const uint16_t *src, float *dst, size_t n) =
+		uint16 bits[2][IN_ORDER_DIMS];
+		void (*widen)(const uint16_t *src, float *dst, size_t n) =
 			query->function.element == KNN_FLOAT16 ? kernels->f16_to_f32 : kernels->bf16_to_f32;
 
 		memcpy(bits[0], x, dim * sizeof(uint16));
@@ -171,16 +173,16 @@ score_in_order(const KnnQuery *query, const uint8 *x)
 
 /* ---- by kernels ---- */
 
-typedef float (*PairF32) (const float *a, const float *b, size_t dim);
-typedef float (*Pair16) (const uint16_t *a, const uint16_t *b, size_t dim);
+typedef float (*PairF32)(const float *a, const float *b, size_t dim);
+typedef float (*Pair16)(const uint16_t *a, const uint16_t *b, size_t dim);
 
 /* Up to BLOCK_ROWS float32 rows whose stride is a whole number of floats. */
 static void
 scores_f32(const KnnQuery *query, const float *x, Size stride, int n, double *scores)
 {
 	const float *q = (const float *) query->x;
-	size_t		dim = query->count;
-	float		sums[BLOCK_ROWS];
+	size_t dim = query->count;
+	float sums[BLOCK_ROWS];
 
 	switch (query->function.metric)
 	{
@@ -196,9 +198,7 @@ scores_f32(const KnnQuery *query, const float *x, Size stride, int n, double *sc
 		case KNN_COSINE:
 			for (int i = 0; i < n; i++)
 			{
-				float		ab,
-							aa,
-							bb;
+				float ab, aa, bb;
 
 				kernels->cosine_f32(x + i * stride, q, dim, &ab, &aa, &bb);
 				scores[i] = CosineOfSums(ab, aa, bb);
@@ -215,7 +215,7 @@ scores_f32(const KnnQuery *query, const float *x, Size stride, int n, double *sc
 static double
 score_f32(const KnnQuery *query, const uint8 *x)
 {
-	double		score;
+	double score;
 
 	scores_f32(query, (const float *) x, query->count, 1, &score);
 	return score;
@@ -226,25 +226,23 @@ score_16(const KnnQuery *query, const uint8 *x)
 {
 	const uint16_t *a = (const uint16_t *) x;
 	const uint16_t *b = (const uint16_t *) query->x;
-	bool		half = query->function.element == KNN_FLOAT16;
-	size_t		dim = query->count;
-	float		ab,
-				aa,
-				bb;
+	bool half = query->function.element == KNN_FLOAT16;
+	size_t dim = query->count;
+	float ab, aa, bb;
 
 	switch (query->function.metric)
 	{
 		case KNN_IP:
-			return -(double) (half ? kernels->ip_f16 : kernels->ip_bf16) (a, b, dim);
+			return -(double) (half ? kernels->ip_f16 : kernels->ip_bf16)(a, b, dim);
 		case KNN_L1:
-			return (half ? kernels->l1_f16 : kernels->l1_bf16) (a, b, dim);
+			return (half ? kernels->l1_f16 : kernels->l1_bf16)(a, b, dim);
 		case KNN_COSINE:
-			(half ? kernels->cosine_f16 : kernels->cosine_bf16) (a, b, dim, &ab, &aa, &bb);
+			(half ? kernels->cosine_f16 : kernels->cosine_bf16)(a, b, dim, &ab, &aa, &bb);
 			return CosineOfSums(ab, aa, bb);
 		case KNN_L2:
-			return sqrt((double) (half ? kernels->l2sq_f16 : kernels->l2sq_bf16) (a, b, dim));
+			return sqrt((double) (half ? kernels->l2sq_f16 : kernels->l2sq_bf16)(a, b, dim));
 		default:
-			return (half ? kernels->l2sq_f16 : kernels->l2sq_bf16) (a, b, dim);
+			return (half ? kernels->l2sq_f16 : kernels->l2sq_bf16)(a, b, dim);
 	}
 }
 
@@ -253,10 +251,8 @@ score_i8(const KnnQuery *query, const uint8 *x)
 {
 	const int8_t *a = (const int8_t *) x;
 	const int8_t *b = (const int8_t *) query->x;
-	size_t		dim = query->count;
-	int32_t		ab,
-				aa,
-				bb;
+	size_t dim = query->count;
+	int32_t ab, aa, bb;
 
 	switch (query->function.metric)
 	{
@@ -277,9 +273,8 @@ score_i8(const KnnQuery *query, const uint8 *x)
 static double
 score_bits(const KnnQuery *query, const uint8 *x)
 {
-	size_t		bytes = query->payload - COUNT_BYTES;
-	uint64_t	both,
-				either;
+	size_t bytes = query->payload - COUNT_BYTES;
+	uint64_t both, either;
 
 	if (query->function.metric == KNN_HAMMING)
 		return (double) kernels->hamming(x, query->x, bytes);
@@ -290,8 +285,8 @@ score_bits(const KnnQuery *query, const uint8 *x)
 void
 KnnScores(const KnnQuery *query, const uint8 *x, Size stride, int n, double *scores)
 {
-	KnnElement	element = query->function.element;
-	double		(*score) (const KnnQuery *query, const uint8 *x);
+	KnnElement element = query->function.element;
+	double (*score)(const KnnQuery *query, const uint8 *x);
 
 	if (element <= KNN_BFLOAT16 && query->count < IN_ORDER_DIMS)
 		score = score_in_order;

@@ -24,22 +24,22 @@
 
 struct KnnGemm
 {
-	KnnMetric	metric;
-	int			nqueries;
-	int			max_rows;
-	size_t		dim;
-	double		gamma;
-	float	   *queries;		/* nqueries x dim */
-	float	   *query_squares;	/* q.q */
-	float	   *row_squares;	/* r.r */
-	float	   *products;		/* nqueries x max_rows */
+	KnnMetric metric;
+	int nqueries;
+	int max_rows;
+	size_t dim;
+	double gamma;
+	float *queries;       /* nqueries x dim */
+	float *query_squares; /* q.q */
+	float *row_squares;   /* r.r */
+	float *products;      /* nqueries x max_rows */
 };
 
 KnnGemm *
 KnnGemmMake(const KnnQuery *const *queries, int n, int max_rows)
 {
-	KnnGemm    *gemm;
-	KnnMetric	metric = queries[0]->function.metric;
+	KnnGemm *gemm;
+	KnnMetric metric = queries[0]->function.metric;
 
 	if (queries[0]->function.element != KNN_FLOAT32 || queries[0]->count < IN_ORDER_DIMS ||
 		metric == KNN_L1)
@@ -58,7 +58,7 @@ KnnGemmMake(const KnnQuery *const *queries, int n, int max_rows)
 	gemm->products = palloc((Size) n * max_rows * sizeof(float));
 	for (int i = 0; i < n; i++)
 	{
-		float	   *q = gemm->queries + i * gemm->dim;
+		float *q = gemm->queries + i * gemm->dim;
 
 		memcpy(q, queries[i]->x, gemm->dim * sizeof(float));
 		gemm->query_squares[i] = kernels->ip_f32(q, q, gemm->dim);
@@ -70,31 +70,33 @@ void
 KnnGemmRows(KnnGemm *gemm, const uint8 *x, Size stride, int n)
 {
 	const float *rows = (const float *) x;
-	size_t		step = stride / sizeof(float);
+	size_t step = stride / sizeof(float);
 
 	for (int i = 0; i < n; i++)
 		gemm->row_squares[i] = kernels->ip_f32(rows + i * step, rows + i * step, gemm->dim);
-	GemmNT(gemm->nqueries, n, gemm->dim, gemm->queries, gemm->dim, rows, step, gemm->products, gemm->max_rows);
+	GemmNT(gemm->nqueries, n, gemm->dim, gemm->queries, gemm->dim, rows, step, gemm->products,
+		   gemm->max_rows);
 }
 
 void
 KnnGemmBounds(const KnnGemm *gemm, int query, int n, double *bounds)
 {
 	const float *products = gemm->products + (Size) query * gemm->max_rows;
-	double		qq = gemm->query_squares[query];
+	double qq = gemm->query_squares[query];
 
 	switch (gemm->metric)
 	{
 		case KNN_IP:
 			/* the product here and the kernel's: twice gamma |q| |r| */
 			for (int i = 0; i < n; i++)
-				bounds[i] = -(double) products[i] -
-					2 * gemm->gamma * (qq + gemm->row_squares[i]) - UNDERFLOW_LOSS;
+				bounds[i] = -(double) products[i] - 2 * gemm->gamma * (qq + gemm->row_squares[i]) -
+							UNDERFLOW_LOSS;
 			break;
 		case KNN_COSINE:
 			/* q.q and r.r are the kernel's own; NaN when one is zero */
 			for (int i = 0; i < n; i++)
-				bounds[i] = 1 - (products[i] + UNDERFLOW_LOSS) / sqrt(qq * gemm->row_squares[i]) - 4 * gemm->gamma;
+				bounds[i] = 1 - (products[i] + UNDERFLOW_LOSS) / sqrt(qq * gemm->row_squares[i]) -
+							4 * gemm->gamma;
 			break;
 		default:
 			/*
@@ -103,9 +105,10 @@ KnnGemmBounds(const KnnGemm *gemm, int query, int n, double *bounds)
 			 */
 			for (int i = 0; i < n; i++)
 			{
-				double		squares = qq + gemm->row_squares[i];
+				double squares = qq + gemm->row_squares[i];
 
-				bounds[i] = squares - 2.0 * products[i] - 6 * gemm->gamma * squares - UNDERFLOW_LOSS;
+				bounds[i] =
+					squares - 2.0 * products[i] - 6 * gemm->gamma * squares - UNDERFLOW_LOSS;
 			}
 			if (gemm->metric == KNN_L2)
 				for (int i = 0; i < n; i++)

@@ -18,7 +18,7 @@
 KnnPlace
 KnnMakePlace(double score, bool isnull)
 {
-	KnnPlace	place;
+	KnnPlace place;
 
 	place.class = isnull ? KNN_NULL : isnan(score) ? KNN_NAN : KNN_NUMBER;
 	/* both zeros are equal, and so are all NaNs */
@@ -66,16 +66,15 @@ KnnHeapReset(KnnHeap *heap, int64 k)
 static void
 sift_down(KnnHeap *heap, int64 i)
 {
-	KnnPlace	moving = heap->places[i];
+	KnnPlace moving = heap->places[i];
 
 	for (;;)
 	{
-		int64		child = 2 * i + 1;
+		int64 child = 2 * i + 1;
 
 		if (child >= heap->n)
 			break;
-		if (child + 1 < heap->n &&
-			KnnCompare(&heap->places[child], &heap->places[child + 1]) < 0)
+		if (child + 1 < heap->n && KnnCompare(&heap->places[child], &heap->places[child + 1]) < 0)
 			child++;
 		if (KnnCompare(&moving, &heap->places[child]) >= 0)
 			break;
@@ -89,7 +88,7 @@ sift_down(KnnHeap *heap, int64 i)
 void
 KnnHeapAdd(KnnHeap *heap, const KnnPlace *place)
 {
-	int64		i;
+	int64 i;
 
 	if (heap->n >= heap->k)
 	{
@@ -102,13 +101,13 @@ KnnHeapAdd(KnnHeap *heap, const KnnPlace *place)
 	if (heap->n == heap->room)
 	{
 		heap->room = Min(Max(2 * heap->room, FIRST_ROOM), Max(heap->k, FIRST_ROOM));
-		heap->places = heap->places == NULL ?
-			MemoryContextAllocHuge(heap->context, heap->room * sizeof(KnnPlace)) :
-			repalloc_huge(heap->places, heap->room * sizeof(KnnPlace));
+		heap->places = heap->places == NULL
+						   ? MemoryContextAllocHuge(heap->context, heap->room * sizeof(KnnPlace))
+						   : repalloc_huge(heap->places, heap->room * sizeof(KnnPlace));
 	}
 	for (i = heap->n++; i > 0; i = (i - 1) / 2)
 	{
-		int64		parent = (i - 1) / 2;
+		int64 parent = (i - 1) / 2;
 
 		if (KnnCompare(place, &heap->places[parent]) <= 0)
 			break;

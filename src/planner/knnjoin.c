@@ -31,25 +31,25 @@
 /* What a node has read ahead, to be found by executor state and parameter. */
 typedef struct KnnLookahead
 {
-	dlist_node	link;
-	EState	   *estate;
-	int			param;
-	int			n;
-	Datum		values[KNN_LOOKAHEAD];
+	dlist_node link;
+	EState *estate;
+	int param;
+	int n;
+	Datum values[KNN_LOOKAHEAD];
 	MemoryContextCallback forget;
 } KnnLookahead;
 
 typedef struct KnnQueriesState
 {
 	CustomScanState css;
-	AttrNumber	attnum;			/* of the outer side's rows: the value */
+	AttrNumber attnum; /* of the outer side's rows: the value */
 	KnnLookahead *lookahead;
-	MemoryContext context;		/* rows and values */
+	MemoryContext context; /* rows and values */
 	MinimalTuple rows[KNN_LOOKAHEAD];
-	int			nrows;
-	int			next;
-	bool		done;
-	uint64		batches;
+	int nrows;
+	int next;
+	bool done;
+	uint64 batches;
 } KnnQueriesState;
 
 static dlist_head lookaheads = DLIST_STATIC_INIT(lookaheads);
@@ -105,17 +105,17 @@ KnnUsesParams(Node *node)
 static Var *
 find_outer_column(RelOptInfo *outer, RelOptInfo *inner, int param)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, inner->subplan_params)
+	foreach (cell, inner->subplan_params)
 	{
 		PlannerParamItem *item = lfirst(cell);
-		Var		   *var = (Var *) item->item;
-		ListCell   *column;
+		Var *var = (Var *) item->item;
+		ListCell *column;
 
 		if (item->paramId != param || !IsA(var, Var) || !bms_is_member(var->varno, outer->relids))
 			continue;
-		foreach(column, outer->reltarget->exprs)
+		foreach (column, outer->reltarget->exprs)
 			if (equal(lfirst(column), var))
 				return var;
 	}
@@ -126,24 +126,25 @@ static void
 add_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
 			   JoinType jointype, JoinPathExtraData *extra)
 {
-	Path	   *outer = outerrel->cheapest_total_path;
-	ListCell   *cell;
+	Path *outer = outerrel->cheapest_total_path;
+	ListCell *cell;
 
 	if (next_hook != NULL)
 		next_hook(root, joinrel, outerrel, innerrel, jointype, extra);
 	if (!milvus_settings.enable_exact_search || !enable_nestloop ||
 		innerrel->rtekind != RTE_SUBQUERY || innerrel->subplan_params == NIL ||
-		(jointype != JOIN_INNER && jointype != JOIN_LEFT) || outer == NULL || outer->param_info != NULL)
+		(jointype != JOIN_INNER && jointype != JOIN_LEFT) || outer == NULL ||
+		outer->param_info != NULL)
 		return;
-	foreach(cell, innerrel->pathlist)
+	foreach (cell, innerrel->pathlist)
 	{
-		Path	   *inner = lfirst(cell);
-		int			param = KnnPathParam(inner);
-		Var		   *column;
+		Path *inner = lfirst(cell);
+		int param = KnnPathParam(inner);
+		Var *column;
 		CustomPath *ahead;
-		NestPath   *join;
+		NestPath *join;
 		JoinCostWorkspace workspace;
-		double		loops;
+		double loops;
 
 		if (param < 0 || !bms_is_subset(PATH_REQ_OUTER(inner), outerrel->relids))
 			continue;
@@ -162,12 +163,13 @@ add_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, Rel
 		ahead->custom_paths = list_make1(outer);
 		ahead->custom_private = list_make2(makeInteger(param), copyObject(column));
 		initial_cost_nestloop(root, &workspace, jointype, &ahead->path, inner, extra);
-		join = create_nestloop_path(root, joinrel, jointype, &workspace, extra, &ahead->path, inner,
-									extra->restrictlist,
-									build_join_pathkeys(root, joinrel, jointype, outer->pathkeys), NULL);
+		join = create_nestloop_path(
+			root, joinrel, jointype, &workspace, extra, &ahead->path, inner, extra->restrictlist,
+			build_join_pathkeys(root, joinrel, jointype, outer->pathkeys), NULL);
 		loops = Max(outer->rows - 1, 0);
 		join->jpath.path.total_cost -= (1 - SHARED_SEARCH_COST) * loops * inner->startup_cost;
-		join->jpath.path.total_cost = Max(join->jpath.path.total_cost, join->jpath.path.startup_cost);
+		join->jpath.path.total_cost =
+			Max(join->jpath.path.total_cost, join->jpath.path.startup_cost);
 		add_path(joinrel, (Path *) join);
 		break;
 	}
@@ -178,7 +180,7 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 		  List *custom_plans)
 {
 	CustomScan *scan = makeNode(CustomScan);
-	Plan	   *outer = linitial(custom_plans);
+	Plan *outer = linitial(custom_plans);
 
 	scan->scan.scanrelid = 0;
 	scan->scan.plan.targetlist = tlist;
@@ -203,7 +205,7 @@ KnnJoinInstall(void)
 int
 KnnLookaheadValues(EState *estate, int param, const Datum **values)
 {
-	dlist_iter	iter;
+	dlist_iter iter;
 
 	dlist_foreach(iter, &lookaheads)
 	{
@@ -240,14 +242,15 @@ begin_queries(CustomScanState *node, EState *estate, int eflags)
 {
 	KnnQueriesState *state = (KnnQueriesState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	Var		   *column = linitial(plan->custom_exprs);
+	Var *column = linitial(plan->custom_exprs);
 
 	Assert(IsA(column, Var) && column->varno == INDEX_VAR);
 	state->attnum = column->varattno;
 	node->custom_ps = list_make1(ExecInitNode(linitial(plan->custom_plans), estate, eflags));
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
-	state->context = AllocSetContextCreate(estate->es_query_cxt, "milvus look-ahead", ALLOCSET_DEFAULT_SIZES);
+	state->context =
+		AllocSetContextCreate(estate->es_query_cxt, "milvus look-ahead", ALLOCSET_DEFAULT_SIZES);
 	state->lookahead = MemoryContextAllocZero(estate->es_query_cxt, sizeof(KnnLookahead));
 	state->lookahead->estate = estate;
 	state->lookahead->param = intVal(linitial(plan->custom_private));
@@ -261,7 +264,7 @@ begin_queries(CustomScanState *node, EState *estate, int eflags)
 static void
 read_ahead(KnnQueriesState *state)
 {
-	PlanState  *outer = linitial(state->css.custom_ps);
+	PlanState *outer = linitial(state->css.custom_ps);
 	KnnLookahead *lookahead = state->lookahead;
 	MemoryContext old;
 
@@ -271,8 +274,8 @@ read_ahead(KnnQueriesState *state)
 	while (state->nrows < KNN_LOOKAHEAD && !state->done)
 	{
 		TupleTableSlot *slot = ExecProcNode(outer);
-		bool		isnull;
-		Datum		value;
+		bool isnull;
+		Datum value;
 
 		if (TupIsNull(slot))
 		{
@@ -321,7 +324,7 @@ static void
 rescan_queries(CustomScanState *node)
 {
 	KnnQueriesState *state = (KnnQueriesState *) node;
-	PlanState  *outer = linitial(node->custom_ps);
+	PlanState *outer = linitial(node->custom_ps);
 
 	state->nrows = state->next = 0;
 	state->done = false;

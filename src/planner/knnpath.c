@@ -52,12 +52,12 @@ static const CustomPathMethods path_methods = {
 /* What an expression that the query is ordered by says. */
 typedef struct KnnOrder
 {
-	Expr	   *distance;
-	AttrNumber	attnum;
-	Oid			funcid;
-	Oid			collation;
-	bool		swapped;
-	Expr	   *query;
+	Expr *distance;
+	AttrNumber attnum;
+	Oid funcid;
+	Oid collation;
+	bool swapped;
+	Expr *query;
 } KnnOrder;
 
 static Node *
@@ -72,12 +72,12 @@ strip_relabel(Node *node)
 static bool
 match_distance(PlannerInfo *root, RelOptInfo *rel, Expr *expr, KnnOrder *order)
 {
-	List	   *args;
+	List *args;
 	KnnFunction function;
 
 	if (IsA(expr, OpExpr))
 	{
-		OpExpr	   *op = (OpExpr *) expr;
+		OpExpr *op = (OpExpr *) expr;
 
 		set_opfuncid(op);
 		order->funcid = op->opfuncid;
@@ -86,7 +86,7 @@ match_distance(PlannerInfo *root, RelOptInfo *rel, Expr *expr, KnnOrder *order)
 	}
 	else if (IsA(expr, FuncExpr))
 	{
-		FuncExpr   *func = (FuncExpr *) expr;
+		FuncExpr *func = (FuncExpr *) expr;
 
 		order->funcid = func->funcid;
 		order->collation = func->inputcollid;
@@ -99,8 +99,8 @@ match_distance(PlannerInfo *root, RelOptInfo *rel, Expr *expr, KnnOrder *order)
 	order->distance = expr;
 	for (int i = 0; i < 2; i++)
 	{
-		Var		   *var = (Var *) strip_relabel(list_nth(args, i));
-		Node	   *other = list_nth(args, 1 - i);
+		Var *var = (Var *) strip_relabel(list_nth(args, i));
+		Node *other = list_nth(args, 1 - i);
 
 		if (!IsA(var, Var) || var->varno != (int) rel->relid || var->varattno <= 0 ||
 			var->varlevelsup != 0)
@@ -120,7 +120,7 @@ match_distance(PlannerInfo *root, RelOptInfo *rel, Expr *expr, KnnOrder *order)
 static bool
 find_order(PlannerInfo *root, RelOptInfo *rel, KnnOrder *order)
 {
-	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
+	PathKey *key = linitial_node(PathKey, root->query_pathkeys);
 	EquivalenceClass *class = key->pk_eclass;
 	MilvusMembers members;
 	EquivalenceMember *member;
@@ -151,15 +151,15 @@ simple_limit(Node *node)
 static bool
 limit_is_exact(PlannerInfo *root)
 {
-	Query	   *parse = root->parse;
+	Query *parse = root->parse;
 
 	return simple_limit(parse->limitCount) != NULL &&
-		(parse->limitOffset == NULL || simple_limit(parse->limitOffset) != NULL) &&
-		parse->limitOption == LIMIT_OPTION_COUNT && list_length(root->query_pathkeys) == 1 &&
-		bms_membership(root->all_baserels) == BMS_SINGLETON &&
-		parse->commandType == CMD_SELECT && !parse->hasAggs && !parse->hasWindowFuncs &&
-		!parse->hasTargetSRFs && parse->groupClause == NIL && parse->groupingSets == NIL &&
-		parse->distinctClause == NIL && parse->rowMarks == NIL && parse->havingQual == NULL;
+		   (parse->limitOffset == NULL || simple_limit(parse->limitOffset) != NULL) &&
+		   parse->limitOption == LIMIT_OPTION_COUNT && list_length(root->query_pathkeys) == 1 &&
+		   bms_membership(root->all_baserels) == BMS_SINGLETON &&
+		   parse->commandType == CMD_SELECT && !parse->hasAggs && !parse->hasWindowFuncs &&
+		   !parse->hasTargetSRFs && parse->groupClause == NIL && parse->groupingSets == NIL &&
+		   parse->distinctClause == NIL && parse->rowMarks == NIL && parse->havingQual == NULL;
 }
 
 /* Cost of a path that is one of `divisor` processes. */
@@ -167,14 +167,14 @@ static void
 cost_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, const ColumnTableShape *shape,
 		  double width, List *columns, List *rest, double limit, double divisor)
 {
-	QualCost	column_cost;
-	QualCost	rest_cost;
-	double		rows = rel->tuples / divisor;
-	double		selected;
-	double		share;
-	double		near;
-	double		passes;
-	Cost		pass;
+	QualCost column_cost;
+	QualCost rest_cost;
+	double rows = rel->tuples / divisor;
+	double selected;
+	double share;
+	double near;
+	double passes;
+	Cost pass;
 
 	cost_qual_eval(&column_cost, columns, root);
 	cost_qual_eval(&rest_cost, rest, root);
@@ -184,17 +184,20 @@ cost_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, const ColumnTabl
 	limit = Max(1.0, Min(limit, selected * share));
 	/* rows that are among the nearest so far when they come: only they meet the other conditions */
 	near = Min(selected, limit / share * (1 + log(Max(1.0, selected * share / limit))));
-	pass = (seq_page_cost * (shape->mixed_pages + COLUMN_PAGE_COST * width * shape->column_rows / BLCKSZ) +
+	pass = (seq_page_cost *
+				(shape->mixed_pages + COLUMN_PAGE_COST * width * shape->column_rows / BLCKSZ) +
 			shape->tuple_rows * (cpu_tuple_cost + column_cost.per_tuple + rest_cost.per_tuple) +
-			shape->column_rows * list_length(columns) * COLUMN_FILTER_COST * cpu_operator_cost) / divisor +
-		selected * COMPARE_SHARE * cpu_operator_cost + near * (cpu_operator_cost + rest_cost.per_tuple);
+			shape->column_rows * list_length(columns) * COLUMN_FILTER_COST * cpu_operator_cost) /
+			   divisor +
+		   selected * COMPARE_SHARE * cpu_operator_cost +
+		   near * (cpu_operator_cost + rest_cost.per_tuple);
 	path->path.rows = clamp_row_est(rel->rows / divisor);
 	path->path.startup_cost = COLUMN_STARTUP_COST * cpu_operator_cost + column_cost.startup +
-		rest_cost.startup + pass +
-		path->path.pathtarget->cost.startup;
+							  rest_cost.startup + pass + path->path.pathtarget->cost.startup;
 	passes = Max(0.0, log(path->path.rows / limit) / log(GROWTH));
 	/* rows are fetched by TID, in an order that is not theirs */
-	path->path.total_cost = path->path.startup_cost + passes * pass +
+	path->path.total_cost =
+		path->path.startup_cost + passes * pass +
 		path->path.rows * (FETCH_ROWS * cpu_tuple_cost + path->path.pathtarget->cost.per_tuple);
 }
 
@@ -203,12 +206,12 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const ColumnTableShape *shape, con
 		  List *columns, List *rest, double limit, int workers)
 {
 	CustomPath *path = makeNode(CustomPath);
-	Param	   *param = (Param *) strip_relabel((Node *) order->query);
-	double		divisor = 1;
+	Param *param = (Param *) strip_relabel((Node *) order->query);
+	double divisor = 1;
 
 	if (workers > 0)
 	{
-		double		leader = parallel_leader_participation ? 1.0 - 0.3 * workers : 0;
+		double leader = parallel_leader_participation ? 1.0 - 0.3 * workers : 0;
 
 		divisor = workers + Max(leader, 0);
 	}
@@ -222,19 +225,16 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const ColumnTableShape *shape, con
 	path->path.pathkeys = list_make1(linitial(root->query_pathkeys));
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->methods = &path_methods;
-	path->custom_private = list_make2(list_make5_int(order->attnum, order->funcid, order->collation,
-													 order->swapped,
-													 root->limit_tuples > 0 ?
-													 (int) Min(root->limit_tuples, INT_MAX) : 0),
-									  list_make4(order->query,
-												 simple_limit(root->parse->limitCount),
-												 simple_limit(root->parse->limitOffset),
-												 order->distance));
+	path->custom_private = list_make2(
+		list_make5_int(order->attnum, order->funcid, order->collation, order->swapped,
+					   root->limit_tuples > 0 ? (int) Min(root->limit_tuples, INT_MAX) : 0),
+		list_make4(order->query, simple_limit(root->parse->limitCount),
+				   simple_limit(root->parse->limitOffset), order->distance));
 	linitial(path->custom_private) =
 		lappend_int(linitial(path->custom_private),
 					IsA(param, Param) && param->paramkind == PARAM_EXEC ? param->paramid : -1);
-	cost_path(root, rel, path, shape, rel->attr_widths[order->attnum - rel->min_attr], columns, rest,
-			  limit, divisor);
+	cost_path(root, rel, path, shape, rel->attr_widths[order->attnum - rel->min_attr], columns,
+			  rest, limit, divisor);
 	return path;
 }
 
@@ -242,10 +242,10 @@ static void
 add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	ColumnTableShape shape;
-	KnnOrder	order;
-	List	   *columns;
-	List	   *rest;
-	double		limit;
+	KnnOrder order;
+	List *columns;
+	List *rest;
+	double limit;
 
 	if (next_hook != NULL)
 		next_hook(root, rel, rti, rte);
@@ -267,11 +267,12 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	/* a worker that is done cannot read its part again */
 	if (rel->consider_parallel && limit_is_exact(root))
 	{
-		int			workers = compute_parallel_worker(rel, Max(rel->pages, rel->tuples / 100), -1,
-													  max_parallel_workers_per_gather);
+		int workers = compute_parallel_worker(rel, Max(rel->pages, rel->tuples / 100), -1,
+											  max_parallel_workers_per_gather);
 
 		if (workers > 0)
-			add_partial_path(rel, (Path *) make_path(root, rel, &shape, &order, columns, rest, limit, workers));
+			add_partial_path(
+				rel, (Path *) make_path(root, rel, &shape, &order, columns, rest, limit, workers));
 	}
 }
 
@@ -281,10 +282,10 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 		  List *custom_plans)
 {
 	CustomScan *scan = makeNode(CustomScan);
-	List	   *exprs = lsecond(path->custom_private);
-	List	   *limits = NIL;
-	List	   *columns;
-	List	   *rest;
+	List *exprs = lsecond(path->custom_private);
+	List *limits = NIL;
+	List *columns;
+	List *rest;
 
 	ColumnQualSplit(root, rel, clauses, &columns, &rest);
 	if (lsecond(exprs) != NULL)
@@ -297,9 +298,9 @@ plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
 	scan->flags = path->flags;
 	scan->methods = &KnnScanMethods;
 	scan->custom_private = list_make1(linitial(path->custom_private));
-	scan->custom_exprs = list_make4(list_make1(linitial(exprs)), limits,
-									extract_actual_clauses(columns, false),
-									list_make1(lfourth(exprs)));
+	scan->custom_exprs =
+		list_make4(list_make1(linitial(exprs)), limits, extract_actual_clauses(columns, false),
+				   list_make1(lfourth(exprs)));
 	return (Plan *) scan;
 }
 
@@ -316,7 +317,8 @@ KnnPathParam(Path *path)
 			path = ((ProjectionPath *) path)->subpath;
 		else if (IsA(path, CustomPath) && ((CustomPath *) path)->methods == &path_methods &&
 				 !path->parallel_aware)
-			return list_nth_int(linitial(((CustomPath *) path)->custom_private), KNN_PRIVATE_QUERY_PARAM);
+			return list_nth_int(linitial(((CustomPath *) path)->custom_private),
+								KNN_PRIVATE_QUERY_PARAM);
 		else
 			return -1;
 	}

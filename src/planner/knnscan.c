@@ -37,10 +37,10 @@
 /* A value that neighbours are searched of, and those found so far. */
 typedef struct KnnTarget
 {
-	KnnQuery	query;
-	KnnHeap		heap;
-	bool		bounded;		/* rows up to `bound` were given */
-	KnnPlace	bound;
+	KnnQuery query;
+	KnnHeap heap;
+	bool bounded; /* rows up to `bound` were given */
+	KnnPlace bound;
 } KnnTarget;
 
 typedef struct KnnScanState
@@ -48,44 +48,44 @@ typedef struct KnnScanState
 	CustomScanState css;
 
 	/* what is asked */
-	AttrNumber	attnum;
+	AttrNumber attnum;
 	KnnFunction function;
-	FmgrInfo	call;
-	Oid			collation;
-	bool		swapped;
-	int64		expected;		/* rows of a constant LIMIT, 0: not known */
-	ExprState  *query_expr;
-	List	   *limit_exprs;
-	List	   *columns;		/* conditions */
-	ExprState  *columns_expr;
-	Bitmapset  *rest_attrs;		/* columns of ps.qual */
+	FmgrInfo call;
+	Oid collation;
+	bool swapped;
+	int64 expected; /* rows of a constant LIMIT, 0: not known */
+	ExprState *query_expr;
+	List *limit_exprs;
+	List *columns; /* conditions */
+	ExprState *columns_expr;
+	Bitmapset *rest_attrs; /* columns of ps.qual */
 
 	/* reading */
 	ColumnSource *source;
 	ColumnBatch *batch;
-	ExprState  *rest;			/* conditions that column filters do not evaluate */
+	ExprState *rest; /* conditions that column filters do not evaluate */
 	MemoryContext query_context;
-	KnnTarget	single;
-	KnnTarget  *targets;		/* of the reading: &single, or those of the look-ahead */
-	int			ntargets;
-	uint32		judged;			/* the row of the batch that `rest` was asked about last */
-	bool		judgement;
+	KnnTarget single;
+	KnnTarget *targets; /* of the reading: &single, or those of the look-ahead */
+	int ntargets;
+	uint32 judged; /* the row of the batch that `rest` was asked about last */
+	bool judgement;
 
 	/* many values at once: answers for those that the look-ahead has */
-	int			param;			/* of the value, -1: not searched ahead */
-	KnnTarget  *ahead;
-	int			nahead;
+	int param; /* of the value, -1: not searched ahead */
+	KnnTarget *ahead;
+	int nahead;
 	MemoryContext ahead_context;
-	KnnGemm    *gemm;			/* NULL: by kernels alone */
+	KnnGemm *gemm; /* NULL: by kernels alone */
 
 	/* giving */
-	KnnTarget  *answer;			/* NULL: not read yet */
-	int64		next;			/* of its heap's places */
+	KnnTarget *answer; /* NULL: not read yet */
+	int64 next;        /* of its heap's places */
 	TupleTableSlot *fetched;
 
 	/* for EXPLAIN */
-	uint64		readings;
-	uint64		compared;
+	uint64 readings;
+	uint64 compared;
 } KnnScanState;
 
 static Node *create_state(CustomScan *plan);
@@ -134,7 +134,7 @@ create_state(CustomScan *plan)
 static void
 accept_any_slot(CustomScanState *node)
 {
-	PlanState  *ps = &node->ss.ps;
+	PlanState *ps = &node->ss.ps;
 
 	ps->scanopsset = true;
 	ps->scanopsfixed = false;
@@ -155,9 +155,9 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 {
 	KnnScanState *state = (KnnScanState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	Relation	rel = node->ss.ss_currentRelation;
-	List	   *private = linitial(plan->custom_private);
-	ListCell   *cell;
+	Relation rel = node->ss.ss_currentRelation;
+	List *private = linitial(plan->custom_private);
+	ListCell *cell;
 
 	accept_any_slot(node);
 	state->attnum = list_nth_int(private, KNN_PRIVATE_ATTNUM);
@@ -171,23 +171,26 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	state->query_expr = ExecInitExpr(linitial(list_nth(plan->custom_exprs, KNN_EXPRS_QUERY)), &node->ss.ps);
-	foreach(cell, (List *) list_nth(plan->custom_exprs, KNN_EXPRS_LIMIT))
+	state->query_expr =
+		ExecInitExpr(linitial(list_nth(plan->custom_exprs, KNN_EXPRS_QUERY)), &node->ss.ps);
+	foreach (cell, (List *) list_nth(plan->custom_exprs, KNN_EXPRS_LIMIT))
 		state->limit_exprs = lappend(state->limit_exprs, ExecInitExpr(lfirst(cell), &node->ss.ps));
 	state->columns_expr = ExecInitQual(state->columns, &node->ss.ps);
 	state->rest = ExecInitQual(plan->scan.plan.qual, &node->ss.ps);
-	state->rest_attrs = ColumnAttrs((Node *) plan->scan.plan.qual, plan->scan.scanrelid,
-									RelationGetDescr(rel));
-	state->fetched = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), table_slot_callbacks(rel));
-	state->query_context = AllocSetContextCreate(estate->es_query_cxt, "milvus query", ALLOCSET_DEFAULT_SIZES);
+	state->rest_attrs =
+		ColumnAttrs((Node *) plan->scan.plan.qual, plan->scan.scanrelid, RelationGetDescr(rel));
+	state->fetched =
+		ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), table_slot_callbacks(rel));
+	state->query_context =
+		AllocSetContextCreate(estate->es_query_cxt, "milvus query", ALLOCSET_DEFAULT_SIZES);
 	KnnHeapInit(&state->single.heap, estate->es_query_cxt);
 	state->param = list_nth_int(private, KNN_PRIVATE_QUERY_PARAM);
 	if (plan->scan.plan.parallel_aware || KnnUsesParams((Node *) plan->scan.plan.qual) ||
 		KnnUsesParams((Node *) state->columns))
 		state->param = -1;
 	state->batch = palloc(sizeof(ColumnBatch));
-	state->source = ColumnSourceBegin(&node->ss.ps, rel, estate->es_snapshot,
-									  plan->scan.scanrelid, state->columns);
+	state->source = ColumnSourceBegin(&node->ss.ps, rel, estate->es_snapshot, plan->scan.scanrelid,
+									  state->columns);
 }
 
 /* ---- reading ---- */
@@ -197,15 +200,15 @@ static int64
 first_rows(KnnScanState *state)
 {
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-	int64		rows = 0;
-	ListCell   *cell;
+	int64 rows = 0;
+	ListCell *cell;
 
 	if (state->expected > 0)
 		return state->expected;
-	foreach(cell, state->limit_exprs)
+	foreach (cell, state->limit_exprs)
 	{
-		bool		isnull;
-		int64		value = DatumGetInt64(ExecEvalExprSwitchContext(lfirst(cell), econtext, &isnull));
+		bool isnull;
+		int64 value = DatumGetInt64(ExecEvalExprSwitchContext(lfirst(cell), econtext, &isnull));
 
 		/* without LIMIT, how many is not known; wrong values are LIMIT's to complain about */
 		if (isnull && cell == list_head(state->limit_exprs))
@@ -230,15 +233,15 @@ static inline bool
 may_keep(const KnnTarget *target, const KnnPlace *place)
 {
 	return KnnHeapMayTake(&target->heap, place->score, place->class) &&
-		(!target->bounded || place->class > target->bound.class ||
-		 (place->class == target->bound.class && place->score >= target->bound.score));
+		   (!target->bounded || place->class > target->bound.class ||
+			(place->class == target->bound.class && place->score >= target->bound.score));
 }
 
 /* Do the conditions hold that column filters have not seen? */
 static bool
 passes(KnnScanState *state, TupleTableSlot *slot)
 {
-	PlanState  *ps = &state->css.ss.ps;
+	PlanState *ps = &state->css.ss.ps;
 
 	if (state->rest == NULL)
 		return true;
@@ -271,15 +274,15 @@ static KnnPlace
 call_function(KnnScanState *state, const KnnTarget *target, Datum value, bool isnull)
 {
 	MemoryContext old;
-	Datum		datum = target->query.datum;
-	double		distance;
+	Datum datum = target->query.datum;
+	double distance;
 
 	if (isnull || target->query.isnull)
 		return KnnMakePlace(0, true);
 	old = MemoryContextSwitchTo(state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
-	distance = DatumGetFloat8(state->swapped ?
-							  FunctionCall2Coll(&state->call, state->collation, datum, value) :
-							  FunctionCall2Coll(&state->call, state->collation, value, datum));
+	distance = DatumGetFloat8(
+		state->swapped ? FunctionCall2Coll(&state->call, state->collation, datum, value)
+					   : FunctionCall2Coll(&state->call, state->collation, value, datum));
 	MemoryContextSwitchTo(old);
 	return KnnMakePlace(distance, false);
 }
@@ -291,13 +294,13 @@ take_tuple(KnnScanState *state, TupleTableSlot *slot)
 	state->compared++;
 	if (passes(state, slot))
 	{
-		bool		isnull;
-		Datum		value = slot_getattr(slot, state->attnum, &isnull);
+		bool isnull;
+		Datum value = slot_getattr(slot, state->attnum, &isnull);
 
 		for (int t = 0; t < state->ntargets; t++)
 		{
-			KnnTarget  *target = &state->targets[t];
-			KnnPlace	place = call_function(state, target, value, isnull);
+			KnnTarget *target = &state->targets[t];
+			KnnPlace place = call_function(state, target, value, isnull);
 
 			if (may_keep(target, &place))
 				keep(target, &place, &slot->tts_tid);
@@ -331,7 +334,7 @@ take_value(KnnScanState *state, uint32 row, Datum value, bool isnull)
 	}
 	for (int t = 0; t < state->ntargets; t++)
 	{
-		KnnPlace	place = call_function(state, &state->targets[t], value, isnull);
+		KnnPlace place = call_function(state, &state->targets[t], value, isnull);
 
 		take_place(state, &state->targets[t], row, &place);
 	}
@@ -350,7 +353,7 @@ next_selected(const ColumnBatch *batch, uint32 i)
 {
 	while (i < batch->rows)
 	{
-		uint64		word = batch->bits[i / 64] >> (i % 64);
+		uint64 word = batch->bits[i / 64] >> (i % 64);
 
 		if (word != 0)
 			return i + pg_rightmost_one_pos64(word);
@@ -365,23 +368,24 @@ is_near(const KnnTarget *target, double score)
 {
 	const KnnHeap *heap = &target->heap;
 
-	return heap->n < heap->k || heap->places[0].class != KNN_NUMBER || !(score > heap->places[0].score);
+	return heap->n < heap->k || heap->places[0].class != KNN_NUMBER ||
+		   !(score > heap->places[0].score);
 }
 
 /* Selected rows start .. start + n - 1 of the batch, none null, whose elements begin at x. */
 static void
 take_scores(KnnScanState *state, uint32 start, int n, const uint8 *x, Size stride)
 {
-	uint32		first = state->batch->first + start;
-	double		scores[PIECE_ROWS];
+	uint32 first = state->batch->first + start;
+	double scores[PIECE_ROWS];
 
 	state->compared += n;
 	if (state->gemm != NULL && stride % sizeof(float) == 0)
 		KnnGemmRows(state->gemm, x, stride, n);
 	for (int t = 0; t < state->ntargets; t++)
 	{
-		KnnTarget  *target = &state->targets[t];
-		bool		approximate = state->gemm != NULL && stride % sizeof(float) == 0;
+		KnnTarget *target = &state->targets[t];
+		bool approximate = state->gemm != NULL && stride % sizeof(float) == 0;
 
 		/* lower bounds of the distances, or the distances */
 		if (approximate)
@@ -390,7 +394,7 @@ take_scores(KnnScanState *state, uint32 start, int n, const uint8 *x, Size strid
 			KnnScores(&target->query, x, stride, n, scores);
 		for (int i = 0; i < n; i++)
 		{
-			KnnPlace	place;
+			KnnPlace place;
 
 			if (!is_near(target, scores[i]))
 				continue;
@@ -409,14 +413,14 @@ take_view(KnnScanState *state, uint32 start, uint32 n, const ColumnView *view)
 {
 	const ColumnBatch *batch = state->batch;
 	const uint8 *elements = NULL;
-	uint32		offset = 0;
-	uint32		end = start + n;
-	uint32		i;
+	uint32 offset = 0;
+	uint32 end = start + n;
+	uint32 i;
 
 	for (i = next_selected(batch, start); i < end;)
 	{
-		uint32		row = i - start;
-		uint32		run = 1;
+		uint32 row = i - start;
+		uint32 run = 1;
 		const uint8 *value;
 
 		CHECK_FOR_INTERRUPTS();
@@ -456,7 +460,7 @@ take_batch(KnnScanState *state)
 {
 	const ColumnBatch *batch = state->batch;
 	TableSegment *segment = batch->segment;
-	uint32		chunk_rows;
+	uint32 chunk_rows;
 
 	/* a column that was added later has its missing value, and no chunks */
 	state->judged = PG_UINT32_MAX;
@@ -464,9 +468,9 @@ take_batch(KnnScanState *state)
 	{
 		for (uint32 i = next_selected(batch, 0); i < batch->rows; i = next_selected(batch, i + 1))
 		{
-			bool		isnull;
-			Datum		value = TableSegmentFetch(segment, state->attnum, batch->first + i, &isnull,
-												  state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
+			bool isnull;
+			Datum value = TableSegmentFetch(segment, state->attnum, batch->first + i, &isnull,
+											state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
 
 			CHECK_FOR_INTERRUPTS();
 			take_value(state, batch->first + i, value, isnull);
@@ -476,9 +480,9 @@ take_batch(KnnScanState *state)
 	chunk_rows = TableSegmentChunkRows(segment, state->attnum);
 	for (uint32 i = next_selected(batch, 0); i < batch->rows;)
 	{
-		uint32		row = batch->first + i;
-		uint32		n = Min(chunk_rows - row % chunk_rows, batch->rows - i);
-		ColumnView	view;
+		uint32 row = batch->first + i;
+		uint32 n = Min(chunk_rows - row % chunk_rows, batch->rows - i);
+		ColumnView view;
 
 		ColumnSourceView(state->source, batch, state->attnum, row, n, &view);
 		take_view(state, i, n, &view);
@@ -490,7 +494,7 @@ take_batch(KnnScanState *state)
 static void
 read_table(KnnScanState *state, KnnTarget *targets, int ntargets, int64 k)
 {
-	bool		done = false;
+	bool done = false;
 
 	state->targets = targets;
 	state->ntargets = ntargets;
@@ -525,7 +529,7 @@ find_ahead(KnnScanState *state, Datum value)
 
 	for (int t = 0; t < state->nahead; t++)
 	{
-		Pointer		has = DatumGetPointer(state->ahead[t].query.datum);
+		Pointer has = DatumGetPointer(state->ahead[t].query.datum);
 
 		if (VARSIZE(has) == VARSIZE(wanted) && memcmp(has, wanted, VARSIZE(wanted)) == 0)
 			return &state->ahead[t];
@@ -541,7 +545,7 @@ static KnnTarget *
 search_ahead(KnnScanState *state, Datum value)
 {
 	const Datum *values;
-	int			n = KnnLookaheadValues(state->css.ss.ps.state, state->param, &values);
+	int n = KnnLookaheadValues(state->css.ss.ps.state, state->param, &values);
 	MemoryContext old;
 
 	state->nahead = 0;
@@ -555,7 +559,7 @@ search_ahead(KnnScanState *state, Datum value)
 	state->ahead = palloc0(n * sizeof(KnnTarget));
 	for (int i = 0; i < n; i++)
 	{
-		KnnTarget  *target = &state->ahead[state->nahead];
+		KnnTarget *target = &state->ahead[state->nahead];
 
 		if (find_ahead(state, values[i]) != NULL)
 			continue;
@@ -592,8 +596,8 @@ start(KnnScanState *state)
 {
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
 	MemoryContext old;
-	Datum		value;
-	bool		isnull;
+	Datum value;
+	bool isnull;
 
 	MemoryContextReset(state->query_context);
 	old = MemoryContextSwitchTo(state->query_context);
@@ -622,9 +626,9 @@ start(KnnScanState *state)
 static bool
 read_on(KnnScanState *state)
 {
-	KnnTarget  *answer = state->answer;
-	KnnTarget  *single = &state->single;
-	int64		k = answer->heap.k * GROWTH;
+	KnnTarget *answer = state->answer;
+	KnnTarget *single = &state->single;
+	int64 k = answer->heap.k * GROWTH;
 
 	/* not as many as could be kept: these were all */
 	if (answer->heap.n < answer->heap.k)
@@ -646,7 +650,7 @@ static TupleTableSlot *
 next_row(ScanState *node)
 {
 	KnnScanState *state = (KnnScanState *) node;
-	KnnPlace   *place;
+	KnnPlace *place;
 
 	if (state->answer == NULL)
 		start(state);
@@ -738,10 +742,11 @@ initialize_worker(CustomScanState *node, shm_toc *toc, void *shared)
 /* ---- EXPLAIN ---- */
 
 static void
-explain_expr(CustomScanState *node, const char *label, Node *expr, List *ancestors, ExplainState *es)
+explain_expr(CustomScanState *node, const char *label, Node *expr, List *ancestors,
+			 ExplainState *es)
 {
-	List	   *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
-	bool		prefix = list_length(es->rtable) > 1 || es->verbose;
+	List *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
+	bool prefix = list_length(es->rtable) > 1 || es->verbose;
 
 	ExplainPropertyText(label, deparse_expression(expr, context, prefix, false), es);
 }
@@ -753,9 +758,11 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	const ColumnSourceCounts *counts;
 
-	explain_expr(node, "Order By", linitial(list_nth(plan->custom_exprs, KNN_EXPRS_ORDER)), ancestors, es);
+	explain_expr(node, "Order By", linitial(list_nth(plan->custom_exprs, KNN_EXPRS_ORDER)),
+				 ancestors, es);
 	if (state->columns != NIL)
-		explain_expr(node, "Column Filter", (Node *) make_ands_explicit(list_copy(state->columns)), ancestors, es);
+		explain_expr(node, "Column Filter", (Node *) make_ands_explicit(list_copy(state->columns)),
+					 ancestors, es);
 	if (!es->analyze || state->source == NULL)
 		return;
 	counts = ColumnSourceGetCounts(state->source);
