@@ -131,17 +131,10 @@ add_column_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *r
 {
 	ColumnTableShape	shape;
 	ListCell   *cell;
-	Relation	table;
-	bool		ours;
 
 	if (next_hook != NULL)
 		next_hook(root, rel, rti, rte);
 	if (!milvus_settings.enable_column_scan || !ColumnScanPossible(root, rel, rte))
-		return;
-	table = table_open(rte->relid, NoLock);
-	ours = TableIsMilvus(table);
-	table_close(table, NoLock);
-	if (!ours)
 		return;
 
 	/* nothing to win where an index finds a few rows */

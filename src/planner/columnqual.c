@@ -13,6 +13,7 @@
 
 #include "access/stratnum.h"
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -523,9 +524,16 @@ ColumnScanPossible(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	Bitmapset  *attrs = NULL;
 	int			attr = -1;
 	ListCell   *cell;
+	Relation	table;
+	bool		ours;
 
 	if (rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL || rel->relid == 0 ||
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW))
+		return false;
+	table = table_open(rte->relid, NoLock);
+	ours = TableIsMilvus(table);
+	table_close(table, NoLock);
+	if (!ours)
 		return false;
 	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &attrs);
 	foreach(cell, rel->baserestrictinfo)
