@@ -1,7 +1,7 @@
 /*
  * coordhooks.c
- *		Commands that want a database to themselves, and those that make or drop
- *		the extension.
+ *		Commands that want a database to themselves, those that make or drop the
+ *		extension, those that drop relations with jobs.
  *
  * DROP DATABASE, CREATE DATABASE of a template, ALTER DATABASE RENAME and SET
  * TABLESPACE fail while somebody else is connected.  Before one of them runs, and
@@ -14,7 +14,9 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -25,6 +27,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/utility.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
@@ -42,11 +45,13 @@ static struct
 	int			nblocked;
 	Oid			gone;			/* database that is dropped on commit */
 	Oid			copied;			/* database that is made on commit */
+	List	   *relations;		/* with jobs, dropped on commit; in TopTransactionContext */
 	bool		created;		/* this database gets the extension */
 	bool		dropped;		/* it loses it */
 }			pending;
 
 static ProcessUtility_hook_type prev_process_utility;
+static object_access_hook_type prev_object_access;
 
 /*
  * Undo the blocks, and say what has become of the databases.
@@ -56,7 +61,8 @@ end_pending(bool committed)
 {
 	int			database;
 
-	if (pending.nblocked == 0 && !OidIsValid(pending.copied) && !pending.created && !pending.dropped)
+	if (pending.nblocked == 0 && !OidIsValid(pending.copied) && pending.relations == NIL &&
+		!pending.created && !pending.dropped)
 		return;
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < pending.nblocked; i++)
@@ -67,6 +73,18 @@ end_pending(bool committed)
 		coord_shared->databases[database].blocks--;
 		if (committed && pending.blocked[i] == pending.gone)
 			CoordReleaseDatabase(database);
+	}
+	if (committed && pending.relations != NIL)
+	{
+		database = CoordFindDatabase(MyDatabaseId, false);
+		for (int i = 0; i < COORD_MAX_JOBS && database >= 0; i++)
+		{
+			CoordJob   *job = &coord_shared->jobs[i];
+
+			if ((job->state == COORD_JOB_QUEUED || job->state == COORD_JOB_BACKOFF) &&
+				job->database == database && list_member_oid(pending.relations, job->relation))
+				CoordFreeJob(job);
+		}
 	}
 	if (committed && OidIsValid(pending.copied))
 	{
@@ -92,6 +110,7 @@ end_pending(bool committed)
 	CoordWakeLauncher();
 	LWLockRelease(coord_shared->lock);
 	pending.nblocked = 0;
+	pending.relations = NIL;	/* its memory goes with the transaction */
 	pending.gone = pending.copied = InvalidOid;
 	pending.created = pending.dropped = false;
 }
@@ -324,9 +343,42 @@ process_utility(PlannedStmt *pstmt, const char *text, bool read_only, ProcessUti
 	}
 }
 
+/*
+ * A relation is dropped: if it has jobs, they go when that is committed.  (A job that is
+ * asked for later finds that there is nothing to do.)
+ */
+static void
+object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg)
+{
+	bool		wanted = false;
+	int			database;
+
+	if (prev_object_access)
+		prev_object_access(access, class, object, sub, arg);
+	if (access != OAT_DROP || class != RelationRelationId || sub != 0 || coord_shared->njobs == 0)
+		return;
+	LWLockAcquire(coord_shared->lock, LW_SHARED);
+	database = CoordFindDatabase(MyDatabaseId, false);
+	for (int i = 0; i < COORD_MAX_JOBS && database >= 0 && !wanted; i++)
+		wanted = coord_shared->jobs[i].state != COORD_JOB_FREE &&
+			coord_shared->jobs[i].database == database && coord_shared->jobs[i].relation == object;
+	LWLockRelease(coord_shared->lock);
+	if (wanted)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+		register_callbacks();
+		pending.relations = lappend_oid(pending.relations, object);
+		MemoryContextSwitchTo(old);
+	}
+}
+
 void
 CoordInstallHooks(void)
 {
+	prev_object_access = object_access_hook;
+	object_access_hook = object_access;
+
 	prev_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 }

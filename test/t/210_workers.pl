@@ -228,8 +228,8 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.check_table('docs'
 
 $node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.seal_eagerly = on; SELECT pg_reload_conf()');
 becomes(q{(SELECT count(*) = 1 FROM milvus.workers WHERE role = 'eager worker' AND database = 'postgres')}, 'eager workers');
-$node->safe_psql('postgres', q{INSERT INTO docs SELECT i, 'more ' || i FROM generate_series(20001, 20100) i;
-	INSERT INTO docs_copy SELECT i, 'more ' || i FROM generate_series(20001, 20100) i});
+$node->safe_psql('postgres', q{INSERT INTO docs SELECT i, 'more words of row ' || i FROM generate_series(20001, 20100) i;
+	INSERT INTO docs_copy SELECT i, 'more words of row ' || i FROM generate_series(20001, 20100) i});
 becomes(rows_in('Growing') . ' = 0', 'seal every row');
 is($node->psql('postgres', 'CREATE DATABASE eager TEMPLATE postgres'), 0, 'and give way');
 is($node->psql('postgres', 'DROP DATABASE eager'), 0, 'also when they are new');
@@ -238,6 +238,11 @@ $node->safe_psql('postgres', 'ALTER SYSTEM RESET milvus.seal_eagerly; SELECT pg_
 becomes(q{(SELECT count(*) = 0 FROM milvus.workers WHERE role = 'eager worker')}, 'until they are not wanted');
 $node->safe_psql('postgres', 'DROP TABLE docs, docs_copy CASCADE');
 becomes($nothing_left, 'the jobs of a table that was dropped go away');
+$node->safe_psql('postgres', q{CREATE TABLE late (id int, words text) USING milvus;
+	INSERT INTO late SELECT i, 'words of row ' || i FROM generate_series(1, 10) i});
+is($node->safe_psql('postgres', q{BEGIN; DROP TABLE late; ROLLBACK; SELECT state FROM milvus.jobs}), 'scheduled',
+	'a job that is due later');
+is($node->safe_psql('postgres', q{DROP TABLE late; SELECT count(*) FROM milvus.jobs}), 0, 'goes with its table');
 
 # ---- fewer workers than databases ----
 
