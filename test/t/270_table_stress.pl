@@ -186,7 +186,7 @@ while (time() < $end)
 	}
 	else
 	{
-		my $types = $way eq 'worker' ? q{backend_type LIKE 'milvus%' AND backend_type <> 'milvus launcher'} : q{backend_type = 'client backend' AND application_name = 'pgbench'};
+		my $types = $way eq 'worker' ? q{backend_type LIKE 'milvus%' AND backend_type <> 'milvus launcher'} : q{backend_type = 'client backend' AND pid <> pg_backend_pid()};
 		my $pid = '';
 		foreach (1 .. 20)
 		{
