@@ -1,7 +1,7 @@
 # Milvus tables on standbys: replay makes the primary's pages (wal_consistency_checking);
 # a reader there gets the rows of its snapshot or is cancelled, as on heap tables, however
-# old its snapshot is beside what was sealed, compacted and vacuumed since; sealing alone
-# cancels nobody but who holds a page.  A promoted standby goes on.
+# old its snapshot is beside what was sealed, compacted and vacuumed since; a reader that
+# gives feedback is never cancelled for it.  A promoted standby goes on.
 
 use strict;
 use warnings;
@@ -65,45 +65,76 @@ like($ruthless->safe_psql('postgres', 'SET enable_seqscan = off; EXPLAIN SELECT 
 
 # ---- a snapshot older than what was sealed ----
 
-my $count = q{SELECT ROW(count(*), sum(id), max(t)) FROM rows};
-my $old = $ruthless->background_psql('postgres');
-$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
-my $expected = $old->query_safe('SELECT ROW(count(*), sum(id), max(t)) FROM heap_rows');
-fill_pair($primary, 3001, 6000);
-seal_all();
-caught_up();
-foreach my $off ('enable_seqscan', 'milvus.enable_column_scan')
-{
-	$old->query_safe("SET LOCAL $off = off");
-	is($old->query_safe($count), $expected, "rows sealed since are not seen, $off = off");
-	$old->query_safe("SET LOCAL $off = on");
-}
-is($old->query_safe(pair_sql(begin => '')), '', 'and the others are right by every scan');
-$primary->safe_psql('postgres', q{SELECT milvus.compact_table('rows', 'sort')});
-caught_up();
-is($old->query_safe(pair_sql(begin => '')), '', 'so they are in a segment that was compacted since');
-is($old->query_safe($count), $expected, 'and no others');
-$old->query_safe('COMMIT');
-same('compacted');
+my $figures = 'SELECT ROW(count(*), sum(id), max(t)) FROM';
+my $count = "$figures rows";
 
-# deleted rows of sealed pages, as an old snapshot sees them
-$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
-$expected = $old->query_safe('SELECT ROW(count(*), sum(id), max(t)) FROM heap_rows');
-both($primary, 'DELETE FROM TABLE WHERE id % 100 = 4');
-both($primary, 'UPDATE TABLE SET t = $$zzz$$ WHERE id % 100 = 5');
-caught_up();
-is($old->query_safe($count), $expected, 'rows that were changed since are there');
-is($old->query_safe(pair_sql(begin => '')), '', 'by every scan');
-$old->quit;
+# with_old_snapshot($what, @steps): a session of the ruthless standby takes a snapshot; each step
+# changes the primary, and the session still sees the rows of its snapshot, by every scan.  What
+# is pruned meanwhile, a catalog's page too, may cancel it; then all of it is done again.
+sub with_old_snapshot
+{
+	my ($what, @steps) = @_;
+	foreach my $turn (1 .. 10)
+	{
+		my $log = -s $ruthless->logfile;
+		my $old = $ruthless->background_psql('postgres');
+		my @wrong;
+		my $came_to_end = eval {
+			$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+			my $expected = $old->query_safe("$figures heap_rows");
+			foreach my $step (@steps)
+			{
+				$step->();
+				caught_up();
+				foreach my $off ('enable_seqscan', 'milvus.enable_column_scan')
+				{
+					$old->query_safe("SET LOCAL $off = off");
+					my $found = $old->query_safe($count);
+					push @wrong, "$off = off: expected $expected, found $found" if $found ne $expected;
+					$old->query_safe("SET LOCAL $off = on");
+				}
+				my $differs = $old->query_safe(pair_sql(begin => ''));
+				push @wrong, $differs if $differs ne '';
+			}
+			$old->query_safe('COMMIT');
+			1;
+		};
+		my $error = $@;
+		is(join("\n", @wrong), '', "$what: the rows of the snapshot") if $came_to_end || @wrong;
+		eval { $old->quit };
+		return if $came_to_end || @wrong;
+		die $error if slurp_file($ruthless->logfile, $log) !~ /conflict with recovery/;
+		note("$what: cancelled");
+	}
+	fail("$what: cancelled each time");
+	return;
+}
+
+my $next = 3001;
+my $add = sub { fill_pair($primary, $next, $next + 999); $next += 1000; seal_all(); };
+my $sort = sub { $primary->safe_psql('postgres', q{SELECT milvus.compact_table('rows', 'sort')}); };
+with_old_snapshot('sealed since', $add);
+with_old_snapshot('sealed and compacted since', $add, $sort);
+my $digit = 0;
+with_old_snapshot('deleted and updated since', sub {
+	both($primary, "DELETE FROM TABLE WHERE id % 100 = $digit");
+	$digit++;
+	both($primary, "UPDATE TABLE SET t = \$\$zzz\$\$ WHERE id % 100 = $digit");
+});
+with_old_snapshot('deleted, sealed and compacted since', sub {
+	$digit++;
+	both($primary, "DELETE FROM TABLE WHERE id % 100 = $digit");
+}, $add, $sort);
+same('with other snapshots');
 
 # ---- a snapshot that feedback protects ----
 
 my $kept = $patient->background_psql('postgres');
 $kept->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
-$expected = $kept->query_safe('SELECT ROW(count(*), sum(id), max(t)) FROM heap_rows');
+my $expected = $kept->query_safe("$figures heap_rows");
 $primary->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = 'patient' AND backend_xmin IS NOT NULL});
 both($primary, 'DELETE FROM TABLE WHERE id % 100 = 14');
-fill_pair($primary, 6001, 8000);
+fill_pair($primary, 100001, 102000);
 flush($primary);
 $primary->safe_psql('postgres', q{SELECT milvus.compact_table('rows', 'merge'); VACUUM rows; VACUUM heap_rows});
 flush($primary);
@@ -113,7 +144,7 @@ is($kept->query_safe(pair_sql(begin => '')), '', 'by every scan');
 
 # a cursor on a page of growing rows: replay of sealing waits for it
 $kept->query_safe('COMMIT');
-fill_pair($primary, 8001, 9000);
+fill_pair($primary, 110001, 111000);
 caught_up();
 $kept->query_safe(q{BEGIN; SET LOCAL enable_seqscan = on; SET LOCAL milvus.enable_column_scan = off;
 	DECLARE c CURSOR FOR SELECT id, t, big FROM rows;
@@ -153,7 +184,7 @@ is(table_problems($primary), '', 'no problem there');
 
 # ---- promotion, while a segment is not finished ----
 
-fill_pair($primary, 20001, 22000);
+fill_pair($primary, 120001, 122000);
 isnt($primary->psql('postgres', q{SET milvus.debug_point = 'table-seal-pages-written:error'; SELECT milvus.flush_table('rows')}),
 	0, 'a seal that is not finished');
 caught_up();
@@ -161,8 +192,8 @@ is(unfinished_segments($patient), 1, 'the standby has it');
 $primary->stop;
 $patient->promote;
 sound($patient, 'promoted');
-both($patient, 'DELETE FROM TABLE WHERE id BETWEEN 20100 AND 20200');
-fill_pair($patient, 30001, 32000);
+both($patient, 'DELETE FROM TABLE WHERE id BETWEEN 120100 AND 120200');
+fill_pair($patient, 130001, 132000);
 cmp_ok(flush($patient), '>=', 1, 'it seals');
 is(unfinished_segments($patient), 0, 'and finishes what the primary began');
 sound($patient, 'sealed after promotion');
