@@ -165,7 +165,7 @@ $ruthless->safe_psql('postgres', q{ALTER SYSTEM SET max_standby_streaming_delay 
 $ruthless->reload;
 my $stop = pair_load($primary, clients => 2, maintain => 1);
 my %told = (right => 0, cancelled => 0);
-foreach my $round (1 .. test_size(12, 200))
+foreach my $round (1 .. test_size(8, 200))
 {
 	my ($rc, $out, $err) = $ruthless->psql('postgres', pair_sql(), on_error_stop => 1);
 	if ($rc == 0 && $out eq '') { $told{right}++; }
