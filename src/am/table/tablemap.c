@@ -18,9 +18,11 @@
 
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/rmgr.h"
 #include "access/table.h"
 #include "access/toast_internals.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "am/ann/ann.h"
 #include "am/table/table.h"
 #include "compat.h"
@@ -185,14 +187,17 @@ lock_map(Relation rel, Relation toast, ItemPointer tid, int32 seq, int mode, Map
 }
 
 /*
- * `bytes` of the tuple's data are changed by the caller between these two.
+ * Log the change of `bytes` of the tuple's data.  wal_consistency_checking does not leave out
+ * hint bits of tuples for this kind of record, as it would for the heap's own, and a replica
+ * has others; with a full image there is nothing to compare.
  */
 static void
 log_change(Relation toast, MapTuple *map, void *changed, Size bytes)
 {
 	AnnLog		log = {0};
 
-	AnnLogBuffer(&log, 0, map->buffer, false);
+	AnnLogBuffer(&log, 0, map->buffer,
+				 wal_consistency_checking != NULL && wal_consistency_checking[RM_GENERIC_ID]);
 	AnnLogRange(&log, 0, changed, bytes);
 	AnnLogFinish(&log, toast);
 }

@@ -17,8 +17,10 @@
 #include "compat.h"
 #include "coord_bgworkers/coord.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -81,11 +83,28 @@ suitable(Relation rel)
 		TableIsMilvus(rel);
 }
 
+/*
+ * The process ends between two transactions: nobody else releases the session's lock then.
+ */
+static void
+release_locks(int code, Datum arg)
+{
+	AbortOutOfAnyTransaction();
+	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
+}
+
 bool
 TableWorkBegin(TableWork *work, Oid relid, bool wait)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
+	static bool registered = false;
+
+	if (!registered)
+	{
+		before_shmem_exit(release_locks, (Datum) 0);
+		registered = true;
+	}
 	memset(work, 0, sizeof(*work));
 	work->relid = relid;
 	work->wait = wait;
