@@ -1,5 +1,6 @@
 -- Scans by column under everything that a plan can ask of a scan.
 SET client_min_messages = warning;
+SET jit = off;
 CREATE TABLE scanned (id int PRIMARY KEY, part int, name text, owner text, price float8) USING milvus;
 INSERT INTO scanned SELECT i, i % 10, 'name ' || i, CASE WHEN i % 3 = 0 THEN 'ann' ELSE 'bob' END, i / 4.0
 FROM generate_series(1, 30000) i;
