@@ -157,8 +157,8 @@ is_pure(const ScanPlan *plan, BlockNumber block)
 }
 
 /*
- * Is every snapshot's view of a segment's rows the same?  On a standby not if rows of it
- * are younger than what this snapshot can see.
+ * Is every snapshot's view of a segment's rows the same?  For one that a standby took not if
+ * rows of the segment are younger than what the snapshot can see; also after the promotion.
  */
 static bool
 is_visible(Snapshot snapshot, const TableSegmentEntry *entry)
@@ -166,7 +166,7 @@ is_visible(Snapshot snapshot, const TableSegmentEntry *entry)
 	FullTransactionId next;
 	uint64		xmin;
 
-	if (!RecoveryInProgress())
+	if (!snapshot->takenDuringRecovery)
 		return true;
 	next = ReadNextFullTransactionId();
 	xmin = U64FromFullTransactionId(next) - (uint32) (XidFromFullTransactionId(next) - snapshot->xmin);
@@ -181,6 +181,21 @@ clear_blocks(ScanPlan *plan, BlockNumber first, BlockNumber last)
 }
 
 /*
+ * A standby's snapshot does not keep the primary from leaving rows out of a compacted segment
+ * that it still sees.  Their deletion was replayed before, and cleared the bits of their blocks.
+ */
+static void
+keep_still_pure(ColumnSource *source)
+{
+	ScanPlan   *plan = &source->plan;
+	uint64	   *now = TableMapRead(source->rel, plan->nblocks);
+
+	for (Size w = 0; w < ((Size) plan->nblocks + 63) / 64; w++)
+		plan->pure[w] &= now[w];
+	pfree(now);
+}
+
+/*
  * Read the map and the manifest; to be called once, after the snapshot was taken.
  */
 static void
@@ -189,8 +204,9 @@ make_plan(ColumnSource *source)
 	ScanPlan   *plan = &source->plan;
 	bool		any = false;
 
-	plan->nblocks = RelationGetNumberOfBlocks(source->rel);
+	/* before the length: who adds a block behind it meets the lock */
 	PredicateLockRelation(source->rel, source->snapshot);
+	plan->nblocks = RelationGetNumberOfBlocks(source->rel);
 	if (IsMVCCSnapshot(source->snapshot))
 		plan->pure = TableMapRead(source->rel, plan->nblocks);
 	else
@@ -207,6 +223,8 @@ make_plan(ColumnSource *source)
 		for (int i = 0; i < n; i++)
 			if (entries[i].state == TABLE_SEGMENT_FLUSHED && !is_visible(source->snapshot, &entries[i]))
 				clear_blocks(plan, entries[i].first_block, entries[i].last_block);
+		if (source->snapshot->takenDuringRecovery)
+			keep_still_pure(source);
 		for (int i = 0; i < n; i++)
 			if (entries[i].state == TABLE_SEGMENT_FLUSHED && entries[i].rows > 0)
 				entries[plan->nsegments++] = entries[i];
