@@ -50,6 +50,7 @@ typedef struct ColumnCursor
 	bool		missing;		/* younger than the segment: the view is of one row, for all */
 	Datum		missing_value;
 	uint8		missing_null;
+	TableDecoded *hold;			/* keeps what the view points to */
 } ColumnCursor;
 
 /* What all processes of a scan go by. */
@@ -343,7 +344,8 @@ seek(ColumnSource *source, ColumnCursor *cursor, TableSegment *segment, uint32 r
 
 		cursor->first = row - row % chunk_rows;
 		cursor->rows = Min(chunk_rows, TableSegmentRows(segment) - cursor->first);
-		TableSegmentView(segment, cursor->attnum, cursor->first, cursor->rows, &cursor->view);
+		TableSegmentView(segment, cursor->attnum, cursor->first, cursor->rows, &cursor->view,
+						 &cursor->hold);
 	}
 }
 
@@ -734,6 +736,9 @@ ColumnSourceRescan(ColumnSource *source)
 void
 ColumnSourceEnd(ColumnSource *source)
 {
+	for (int i = 0; i <= source->desc->natts; i++)
+		if (source->cursors[i] != NULL)
+			TableSegmentViewEnd(&source->cursors[i]->hold);
 	if (source->scan != NULL)
 		table_endscan(source->scan);
 	if (source->slot != NULL)

@@ -242,11 +242,14 @@ extern void TableSegmentChunkInfo(TableSegment *segment, AttrNumber attnum, int 
 
 /*
  * Rows first .. first + n - 1 of a column in bulk: a view whose pointers are into the
- * mapping (the column is mapped now if it can be) or into memory that stays valid until the
- * next call for the same column or the end of the transaction.  n must not pass the chunk of
- * `first`.
+ * mapping (the column is mapped now if it can be) or into a decoded chunk, which *hold (NULL
+ * at first) keeps until the next call with it, TableSegmentViewEnd, or the end of the
+ * transaction.  n must not pass the chunk of `first`.
  */
-extern void TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 first, uint32 n, ColumnView *view);
+typedef struct TableDecoded TableDecoded;
+extern void TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 first, uint32 n,
+							 ColumnView *view, TableDecoded **hold);
+extern void TableSegmentViewEnd(TableDecoded **hold);
 /* Row → TID of rows first .. first + n - 1 into tids. */
 extern void TableSegmentTids(TableSegment *segment, uint32 first, uint32 n, ItemPointerData *tids);
 /* Map / unmap a column for this server: make its cache file, or remove it.  attnum 0: all. */

@@ -118,7 +118,6 @@ transaction_end(XactEvent event, void *arg)
 		TableDecoded *decoded = dlist_container(TableDecoded, node, iter.cur);
 
 		decoded->pins = 0;
-		decoded->column->viewed = NULL;
 	}
 	dlist_foreach_modify(iter, &state.segments)
 	{
@@ -763,7 +762,8 @@ TableSegmentChunkInfo(TableSegment *segment, AttrNumber attnum, int number, Tabl
 }
 
 void
-TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 first, uint32 n, ColumnView *view)
+TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 first, uint32 n,
+				 ColumnView *view, TableDecoded **hold)
 {
 	TableColumn *column = get_column(segment, attnum);
 	uint32		chunk = first / column->root->chunk_rows;
@@ -778,15 +778,15 @@ TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 first, uint32 
 		view->values = column->values + (Size) first * column->width;
 		view->offsets = column->width == 0 ? column->offsets + first : NULL;
 		view->null_offset = first;
+		TableSegmentViewEnd(hold);
 	}
 	else
 	{
 		TableDecoded *decoded = get_chunk(segment, column, chunk);
 
 		decoded->pins++;
-		if (column->viewed != NULL)
-			column->viewed->pins--;
-		column->viewed = decoded;
+		TableSegmentViewEnd(hold);
+		*hold = decoded;
 		view->nulls = decoded->view.nulls;
 		view->values = decoded->view.values + (Size) in_chunk * column->width;
 		view->offsets = column->width == 0 ? decoded->view.offsets + in_chunk : NULL;
@@ -797,16 +797,25 @@ TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 first, uint32 
 }
 
 void
+TableSegmentViewEnd(TableDecoded **hold)
+{
+	if (*hold != NULL)
+		(*hold)->pins--;
+	*hold = NULL;
+}
+
+void
 TableSegmentTids(TableSegment *segment, uint32 first, uint32 n, ItemPointerData *tids)
 {
 	uint32		chunk_rows = segment->columns[0].root->chunk_rows;
+	TableDecoded *hold = NULL;
 
 	while (n > 0)
 	{
 		uint32		some = Min(n, chunk_rows - first % chunk_rows);
 		ColumnView	view;
 
-		TableSegmentView(segment, 0, first, some, &view);
+		TableSegmentView(segment, 0, first, some, &view, &hold);
 		for (uint32 i = 0; i < some; i++)
 		{
 			uint64		number;
@@ -818,6 +827,7 @@ TableSegmentTids(TableSegment *segment, uint32 first, uint32 n, ItemPointerData 
 		first += some;
 		n -= some;
 	}
+	TableSegmentViewEnd(&hold);
 }
 
 void

@@ -12,16 +12,16 @@
 typedef struct TableColumn TableColumn;
 
 /* A chunk in this backend's memory. */
-typedef struct TableDecoded
+struct TableDecoded
 {
 	dlist_node	node;			/* in the list of all, used last first */
 	TableColumn *column;
 	uint32		chunk;
-	uint32		pins;
+	uint32		pins;			/* views that hold it */
 	Size		bytes;
 	MemoryContext context;
 	ColumnView	view;			/* of the column's width */
-} TableDecoded;
+};
 
 struct TableColumn
 {
@@ -39,7 +39,6 @@ struct TableColumn
 	const TableRootChunk *chunks;
 	AttrNumber	attnum;			/* 0: TIDs */
 	TableDecoded **decoded;		/* by chunk; NULL: none yet */
-	TableDecoded *viewed;		/* pinned by the last TableSegmentView */
 	uint32		misses;			/* chunks that had to be decoded */
 	uint64		missed_bytes;
 	uint8	   *filters;		/* Bloom filters, when they were asked for */
