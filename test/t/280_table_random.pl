@@ -349,6 +349,19 @@ ROUND: foreach my $round (1 .. $rounds)
 is($good, $rounds, "$rounds batches leave both tables alike");
 my ($segments) = $node->safe_psql('postgres', q{SELECT coalesce(max(number), 0) FROM milvus.table_segments('t_milvus')});
 note("segments made: $segments, old snapshots: $old_snapshots");
+
+# Line pointers that HOT updates leave redirected stay as long as their rows: no reason to read such pages tuple by tuple.
+$node->safe_psql('postgres', q{
+	CREATE TABLE updated (id int PRIMARY KEY, n int, note text) USING milvus WITH (fillfactor = 50);
+	INSERT INTO updated SELECT i, i, 'a note ' || i || repeat(' more', 20) FROM generate_series(1, 2000) i});
+$node->safe_psql('postgres', 'UPDATE updated SET n = n + 1 WHERE id % 3 = 0');
+$node->safe_psql('postgres', 'VACUUM updated');
+$node->safe_psql('postgres', q{SELECT milvus.flush_table('updated')});
+like($node->safe_psql('postgres', "$modes{'by column'}; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT sum(n) FROM updated"),
+	qr/Rows by Column: 2000\n *Rows by Page: 0\b/, 'rows updated in place are read by column once sealed');
+is($node->safe_psql('postgres', "$modes{'by column'}; SELECT count(*), sum(n) FROM updated"), '2000|' . (2001000 + 666), 'and are right');
+is($node->safe_psql('postgres', q{SELECT milvus.check_table('updated')}), '', 'the table is sound');
+
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing died');
 $node->stop;
 done_testing();

@@ -1,7 +1,8 @@
 # Snapshots of a standby do not hold back what the primary drops and seals.  A scan by
 # column that goes by one answers what the snapshot sees: when rows are deleted and
 # compacted away between its reading of the page map and of the manifest, and when
-# the server was promoted after the snapshot was taken.
+# the server was promoted after the snapshot was taken.  And values that VACUUM FULL wrote
+# under an old snapshot go when their rows are sealed under it.
 use strict;
 use warnings;
 
@@ -84,6 +85,20 @@ $old->query_safe('COMMIT');
 isnt($old->query_safe($scan), $expected, 'the next transaction does');
 is($standby->safe_psql('postgres', q{SELECT milvus.check_table('items')}), '', 'the promoted table is sound');
 $old->quit;
+
+# ---- rows older than a snapshot, their TOAST values copied since ----
+
+$primary->safe_psql('postgres', q{
+	CREATE TABLE large (id int PRIMARY KEY, big text) USING milvus WITH (autovacuum_enabled = off);
+	ALTER TABLE large ALTER big SET STORAGE EXTERNAL;
+	INSERT INTO large SELECT i, repeat('large ' || i || ' ', 500) FROM generate_series(1, 100) i});
+my $holder = $primary->background_psql('postgres');
+$holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+$primary->safe_psql('postgres', 'VACUUM FULL large');
+isnt($primary->safe_psql('postgres', q{SELECT count(*) FROM milvus.flush_table('large')}), '0', 'old rows are sealed');
+is($primary->safe_psql('postgres', q{SELECT milvus.check_table('large')}), '', 'and no value of theirs is left');
+is($primary->safe_psql('postgres', q{SELECT count(*) FROM large WHERE big = repeat('large ' || id || ' ', 500)}), '100', 'nor lost');
+$holder->quit;
 
 $standby->stop;
 $primary->stop;

@@ -454,7 +454,8 @@ page_is_pure(const Recorded *recorded, Page page, BlockNumber block)
 		HeapTupleHeader tuple;
 		TableRef	ref;
 
-		if (!ItemIdIsUsed(item))
+		/* HOT updates leave redirections, which stay as long as their rows */
+		if (!ItemIdIsUsed(item) || ItemIdIsRedirected(item))
 			continue;
 		if (!ItemIdIsNormal(item))
 			return false;

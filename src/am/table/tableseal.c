@@ -588,7 +588,8 @@ write_finish(SealFinish *finish, BlockSet *pending)
 				}
 		}
 	}
-	TableDeleteValues(work->toast, values, nvalues, horizon);
+	/* nobody else could delete a stub's, so they are the row's; a rewrite may have copied them lately */
+	TableDeleteValues(work->toast, values, nvalues, InvalidFullTransactionId);
 	if (finish->unknown != NULL)
 	{
 		HASH_SEQ_STATUS status;
