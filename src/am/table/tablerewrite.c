@@ -65,7 +65,8 @@ seals(Relation old, Relation new, Bitmapset **kept)
 	int			n;
 
 	*kept = TableKeptColumns(old, &sealable);
-	if (!sealable || !OidIsValid(new->rd_rel->reltoastrelid))
+	/* a materialized view is filled anew, by REFRESH: not worth it, nor does a worker seal it */
+	if (!sealable || !OidIsValid(new->rd_rel->reltoastrelid) || old->rd_rel->relkind != RELKIND_RELATION)
 		return false;
 	entries = TableReadManifest(old, &n);
 	pfree(entries);
