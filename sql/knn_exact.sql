@@ -3,6 +3,7 @@
 CREATE SCHEMA knn_exact;
 SET search_path = knn_exact, public;
 SET max_parallel_workers_per_gather = 0;
+SET jit = off;
 SELECT setseed(0.25);
 
 CREATE FUNCTION floats(n int, salt int) RETURNS real[] LANGUAGE sql VOLATILE AS
