@@ -72,7 +72,8 @@ BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) SELECT id FROM columns_rows WHERE ' || predicate LOOP
 		IF line ~ 'Filter:' THEN found := found || trim(line) || ' '; END IF;
 	END LOOP;
-	RETURN found;
+	-- before 17 a subquery's result is $0
+	RETURN replace(found, '(InitPlan 1).col1', '$0');
 END $$;
 SELECT p, filters(p) FROM unnest(ARRAY[
 	'i2 = 5', 'i4 > 5000000000', '7 > i8', 'f4 < 1.5', 'f8 = ''NaN''', 'b', 'NOT b', 'b IS NOT TRUE', 'd >= ''2020-05-05''',

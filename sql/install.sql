@@ -2,13 +2,13 @@
 -- CREATE EXTENSION: a schema whose names are taken, other schemas, catalog hygiene
 --
 
--- every object has a comment (the types' array types aside)
+-- every object has a comment (array types and rows of views aside)
 SELECT pg_describe_object(d.classid, d.objid, 0)
 	FROM pg_depend AS d JOIN pg_extension AS e ON d.refobjid = e.oid
 	WHERE e.extname = 'milvus' AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 	AND d.classid <> 'pg_opfamily'::regclass
 	AND obj_description(d.objid, d.classid::regclass::name) IS NULL
-	AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = d.objid AND t.typelem <> 0)
+	AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = d.objid AND (t.typelem <> 0 OR t.typtype = 'c'))
 	ORDER BY 1;
 
 -- the functions of the types may be folded, skipped on null and run in parallel
