@@ -84,10 +84,13 @@ AnnSealWhenFull(Relation index, Relation heap, const AnnParams *params, uint64 g
 		if (asked_index == RelationGetRelid(index) &&
 			!TimestampDifferenceExceeds(asked_at, now, ASK_INTERVAL))
 			return;
-		asked_index = RelationGetRelid(index);
-		asked_at = now;
+		/* only a request that somebody serves keeps this session from asking again */
 		if (AnnStartWorker(index, ANN_SEAL_GROWING))
+		{
+			asked_index = RelationGetRelid(index);
+			asked_at = now;
 			return;
+		}
 	}
 	(void) AnnSeal(index, heap, ANN_SEAL_GROWING, false);
 }
