@@ -15,6 +15,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
@@ -126,10 +127,12 @@
 #define MilvusOwnsRelation(relid) object_ownercheck(RelationRelationId, relid, GetUserId())
 #define MilvusOwnsDatabase(oid) object_ownercheck(DatabaseRelationId, oid, GetUserId())
 #define MilvusOwnsExtension(oid) object_ownercheck(ExtensionRelationId, oid, GetUserId())
+#define MilvusNamespaceAclCheck(oid, mode) object_aclcheck(NamespaceRelationId, oid, GetUserId(), mode)
 #else
 #define MilvusOwnsRelation(relid) pg_class_ownercheck(relid, GetUserId())
 #define MilvusOwnsDatabase(oid) pg_database_ownercheck(oid, GetUserId())
 #define MilvusOwnsExtension(oid) pg_extension_ownercheck(oid, GetUserId())
+#define MilvusNamespaceAclCheck(oid, mode) pg_namespace_aclcheck(oid, GetUserId(), mode)
 #endif
 
 /* search_path as index expressions are evaluated with; before 17 it is the caller's. */

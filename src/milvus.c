@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "collection/collection.h"
 #include "coord_bgworkers/coord.h"
 #include "fmgr.h"
 #include "guc.h"
@@ -30,4 +31,5 @@ _PG_init(void)
 	ColumnScanInstall();
 	CoordInit();
 	TableOptionsInit();
+	CollectionInit();
 }

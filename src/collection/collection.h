@@ -277,6 +277,11 @@ extern const char *CollectionDatabase(const char *name);
  */
 extern void CollectionTranslateError(const Collection *collection, const ErrorData *error, int64 row);
 
+/* Forget all cached descriptions: a setting that they depend on has changed. */
+extern void CollectionForgetAll(void);
+/* Part of _PG_init. */
+extern void CollectionInit(void);
+
 /* ---- time (time.c) ---- */
 
 /* Milvus's hybrid time: 46 bits of milliseconds, 18 of a counter. */
