@@ -16,6 +16,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
@@ -271,5 +272,12 @@ MilvusLogHeapPage(Buffer buffer)
 	return XLogInsert(RM_HEAP2_ID, XLOG_HEAP2_PRUNE);
 #endif
 }
+
+/* The right to call a function. */
+#if PG_VERSION_NUM >= 160000
+#define MilvusFunctionAclCheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
+#else
+#define MilvusFunctionAclCheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
+#endif
 
 #endif							/* MILVUS_COMPAT_H */

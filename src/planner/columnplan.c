@@ -126,6 +126,12 @@ make_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, const ColumnTableShape 
 	return path;
 }
 
+CustomPath *
+ColumnMakePath(PlannerInfo *root, RelOptInfo *rel, Oid relid, const ColumnTableShape *shape)
+{
+	return make_path(root, rel, relid, shape, NULL, 0);
+}
+
 static void
 add_column_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
@@ -193,4 +199,5 @@ ColumnScanInstall(void)
 	RegisterCustomScanMethods(&column_scan_methods);
 	next_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = add_column_paths;
+	ColumnAggregateInstall();
 }

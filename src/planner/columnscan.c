@@ -39,6 +39,12 @@ create_state(CustomScan *plan)
 	return (Node *) state;
 }
 
+ColumnSource *
+ColumnScanSource(PlanState *node)
+{
+	return ((ColumnScanState *) castNode(CustomScanState, node))->source;
+}
+
 static AttrNumber
 last_member(Bitmapset *attrs)
 {

@@ -87,6 +87,15 @@ extern void ColumnSourceView(ColumnSource *source, const ColumnBatch *batch, Att
 							 uint32 first, uint32 n, ColumnView *view);
 
 /*
+ * How many rows from `row` on one view of the column can have; *constant: the column is younger
+ * than the segment, and a view of one row stands for all.
+ */
+extern uint32 ColumnSourceRun(ColumnSource *source, const ColumnBatch *batch, AttrNumber attnum, uint32 row, bool *constant);
+
+/* Bits of rows from .. from + n - 1 of a batch, row from in bit 0. */
+extern void ColumnBatchBits(const ColumnBatch *batch, uint32 from, uint32 n, uint64 *bits);
+
+/*
  * Parallel scans: the leader's source decides what is read and how, once; each process
  * takes parts.  In the order of the executor's callbacks: Estimate, Share (leader),
  * Attach (workers, before the first Next), Reshare (rescan).

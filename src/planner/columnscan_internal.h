@@ -129,7 +129,15 @@ typedef struct ColumnTableShape
 
 extern void ColumnGetShape(RelOptInfo *rel, Oid relid, ColumnTableShape *shape);
 
+/* A path over the whole table, neither parallel nor parameterized. */
+extern CustomPath *ColumnMakePath(PlannerInfo *root, RelOptInfo *rel, Oid relid, const ColumnTableShape *shape);
+
 /* columnscan.c */
 extern const CustomScanMethods column_scan_methods;
+/* The source of a MilvusColumns node that another node drives. */
+extern ColumnSource *ColumnScanSource(PlanState *node);
+
+/* columnaggregate.c */
+extern void ColumnAggregateInstall(void);
 
 #endif							/* MILVUS_COLUMNSCAN_INTERNAL_H */

@@ -842,6 +842,24 @@ ColumnSourceView(ColumnSource *source, const ColumnBatch *batch, AttrNumber attn
 	}
 }
 
+uint32
+ColumnSourceRun(ColumnSource *source, const ColumnBatch *batch, AttrNumber attnum, uint32 row, bool *constant)
+{
+	uint32		chunk_rows;
+
+	*constant = attnum > TableSegmentNatts(batch->segment);
+	if (*constant)
+		return TableSegmentRows(batch->segment) - row;
+	chunk_rows = TableSegmentChunkRows(batch->segment, attnum);
+	return Min(chunk_rows - row % chunk_rows, TableSegmentRows(batch->segment) - row);
+}
+
+void
+ColumnBatchBits(const ColumnBatch *batch, uint32 from, uint32 n, uint64 *bits)
+{
+	get_bits(bits, batch->bits, from, n);
+}
+
 /* ---- parallel scans ---- */
 
 static Size

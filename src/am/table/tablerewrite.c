@@ -376,6 +376,9 @@ TableCopyForCluster(Relation old, Relation new, Relation index, bool use_sort, T
 		table_close(rewrite.old_toast, NoLock);
 	}
 	end_heap_rewrite(rewrite.state);
+	/* VACUUM sets the bits, as it does those of heap's visibility map */
+	if (rewrite.seal)
+		TableMapExtend(new, RelationGetNumberOfBlocks(new));
 	pfree(rewrite.values);
 	pfree(rewrite.isnull);
 }
