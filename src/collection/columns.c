@@ -167,39 +167,59 @@ vector_from_bytes(const CollectionField *field, bytea *bytes, int row)
 	return PointerGetDatum(result);
 }
 
+static void refuse_nulls(const CollectionField *field, int row) __attribute__((noreturn));
+
+static void
+refuse_nulls(const CollectionField *field, int row)
+{
+	MilvusInvalidParameter("array field %s does not support null elements, row number: %d", field->name, row);
+}
+
 /*
- * A row of an array of two dimensions: a vector, or an array of that many elements.
+ * A row of an array of two dimensions, a vector.  Numbers without nulls lie there one behind
+ * the other.
  */
 static Datum
-value_of_slice(Column *column, int row)
+vector_of_slice(Column *column, int row)
 {
 	const CollectionField *field = &column->batch->collection->fields[column->field];
-	const DenseType *dense = dense_type(field->type);
-	Datum	   *values = column->values + (Size) row * column->width;
-	bool	   *isnull = column->isnull + (Size) row * column->width;
-	Vector	   *result;
+	const char *data = ARR_DATA_PTR(column->array);
+	Size		first = (Size) row * column->width;
 	float	   *x;
+	Datum		result;
 
-	for (int i = 0; i < column->width; i++)
-		if (isnull[i])
-			MilvusInvalidParameter("array field %s does not support null elements, row number: %d", field->name, row);
-	if (field->type == MILVUS_ARRAY)
-		return FieldArray(BatchReader(column->batch, column->field), values, column->width, row);
 	if (column->width != field->dim)
 		MilvusInvalidValue(psprintf("%d", field->dim), psprintf("%d", column->width),
 						   "the dim (%d) of field data(%s) is not equal to schema dim (%d), row number: %d",
 						   column->width, field->name, field->dim, row);
-	result = InitDense(dense, field->dim);
-	x = field->type == MILVUS_FLOAT_VECTOR ? result->x : palloc(sizeof(float) * field->dim);
+	if (ARR_HASNULL(column->array) && array_contains_nulls(column->array))
+		refuse_nulls(field, row);
+	if (column->elemtype == FLOAT4OID)
+		return FieldDense(field, field->type, (const float4 *) data + first, row);
+	x = palloc(sizeof(float) * field->dim);
 	for (int i = 0; i < field->dim; i++)
-		x[i] = column->elemtype == FLOAT4OID ? DatumGetFloat4(values[i]) : (float) DatumGetFloat8(values[i]);
-	check_finite(field, x, row);
-	if (x != result->x)
-	{
-		dense->narrow(x, result->x, field->dim);
-		pfree(x);
-	}
-	return PointerGetDatum(result);
+		x[i] = (float) ((const float8 *) data)[first + i];
+	result = FieldDense(field, field->type, x, row);
+	pfree(x);
+	return result;
+}
+
+/*
+ * Such a row, an array.
+ */
+static Datum
+array_of_slice(Column *column, int row)
+{
+	FieldReader *reader = BatchReader(column->batch, column->field);
+	Datum	   *values = column->values + (Size) row * column->width;
+	Datum		array;
+
+	for (int i = 0; i < column->width; i++)
+		if (column->isnull[(Size) row * column->width + i])
+			refuse_nulls(reader->field, row);
+	array = FieldArray(reader, values, column->width, row);
+	FieldCheck(reader, array, row);
+	return array;
 }
 
 /* ---- the dynamic field ---- */
@@ -242,7 +262,8 @@ set_rows(Column *column)
 		CHECK_FOR_INTERRUPTS();
 		if (is_slices)
 		{
-			BatchSetValue(batch, row, column->field, value_of_slice(column, row));
+			BatchSetValue(batch, row, column->field,
+						  field->type == MILVUS_ARRAY ? array_of_slice(column, row) : vector_of_slice(column, row));
 			continue;
 		}
 		value = column->values[row];
@@ -261,6 +282,8 @@ set_rows(Column *column)
 			FieldCheck(reader, value, row);
 			if (field->is_dynamic)
 				check_meta(batch->collection, DatumGetJsonbP(value), row);
+			if (field->type == MILVUS_SPARSE_VECTOR)
+				value = FieldSparse(reader, value, row);
 		}
 		else if (type == JSONBOID)
 		{
@@ -317,6 +340,8 @@ BatchAddColumn(WriteBatch *batch, const char *name, ArrayType *array, bool is_fi
 		BatchAddRows(batch, column.nrows);
 	else if (column.nrows != batch->nrows)
 		MilvusInvalidParameter("the num_rows (%d) of field (%s) is not equal to passed NumRows (%d)", column.nrows, name, batch->nrows);
-	deconstruct(&column);
+	/* vectors are read as they lie there */
+	if (ARR_NDIM(array) < 2 || column.field < 0 || dense_type(batch->collection->fields[column.field].type) == NULL)
+		deconstruct(&column);
 	set_rows(&column);
 }

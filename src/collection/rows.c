@@ -246,7 +246,7 @@ json_float4(FieldReader *reader, const JsonbValue *value, int64 row)
 	float		result;
 
 	if (value->type != jbvNumeric)
-		FieldWrongType(reader->field, psprintf("an array with a %s", JsonTypeName(value)), row);
+		FieldWrongType(reader->field, psprintf("array with a %s", JsonTypeName(value)), row);
 	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
 	result = FloatParse(text, &end, &overflow);
 	if (overflow || !isfinite(result))
@@ -271,6 +271,27 @@ dense_type(MilvusType type)
 	}
 }
 
+Datum
+FieldDense(const CollectionField *field, MilvusType type, const float *x, int64 row)
+{
+	Vector	   *result = InitDense(dense_type(type), field->dim);
+	/* the first numbers that round to what the type does not hold */
+	float		limit = type == MILVUS_FLOAT16_VECTOR ? 65520.0f : type == MILVUS_BFLOAT16_VECTOR ? 0x1.ffp127f :
+	type == MILVUS_INT8_VECTOR ? 127.5f : INFINITY;
+
+	for (int i = 0; i < field->dim; i++)
+	{
+		if (!isfinite(x[i]))
+			MilvusInvalidParameter("value '%f' of field %s is not a number or infinity, row number: " INT64_FORMAT,
+								   x[i], field->name, row);
+		if (fabsf(x[i]) >= limit && !(type == MILVUS_INT8_VECTOR && x[i] < 0 && x[i] >= -128.5f))
+			MilvusInvalidParameter("value '%g' of field %s is out of range of %s, row number: " INT64_FORMAT,
+								   x[i], field->name, MilvusTypeName(type), row);
+	}
+	dense_type(type)->narrow(x, result->x, field->dim);
+	return PointerGetDatum(result);
+}
+
 /*
  * Bytes from base64; NULL when it is none, or not of this many bytes.
  */
@@ -287,30 +308,28 @@ static Datum
 dense_from_json(FieldReader *reader, MilvusType type, const JsonbValue *value, int64 row)
 {
 	const CollectionField *field = reader->field;
-	const DenseType *dense = dense_type(type);
 	JsonbContainer *array;
 	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue	element;
 	MemoryContext before;
-	Vector	   *result;
+	Datum		result;
 	float	   *x;
 	int			n = 0;
 
 	array = require_array(field, value, row);
 	if (JsonContainerSize(array) != (uint32) field->dim)
 		wrong_dim(field, JsonContainerSize(array), row);
-	result = InitDense(dense, field->dim);
 	before = MemoryContextSwitchTo(reader->scratch);
 	x = palloc(sizeof(float) * field->dim);
 	it = JsonbIteratorInit(array);
 	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
 		if (token == WJB_ELEM)
 			x[n++] = json_float4(reader, &element, row);
-	dense->narrow(x, result->x, field->dim);
 	MemoryContextSwitchTo(before);
+	result = FieldDense(field, type, x, row);
 	MemoryContextReset(reader->scratch);
-	return PointerGetDatum(result);
+	return result;
 }
 
 /*
@@ -385,9 +404,15 @@ sparse_index(FieldReader *reader, const JsonbValue *value, int64 row)
 	return (uint32) index;
 }
 
+/* All have the largest dimension, so that they can be compared. */
+static uint32
+sparse_dim(const CollectionField *field)
+{
+	return field->typmod > 0 ? (uint32) field->typmod : SPARSEVEC_MAX_DIM;
+}
+
 /*
- * {"5": 0.1, "9": 0.2}, or {"indices": [5, 9], "values": [0.1, 0.2]}.  All have the largest
- * dimension, so that they can be compared.
+ * {"5": 0.1, "9": 0.2}, or {"indices": [5, 9], "values": [0.1, 0.2]}.
  */
 static Datum
 sparse_from_json(FieldReader *reader, const JsonbValue *value, int64 row)
@@ -446,7 +471,7 @@ sparse_from_json(FieldReader *reader, const JsonbValue *value, int64 row)
 	if (kept > SPARSEVEC_MAX_NNZ)
 		MilvusInvalidParameter("sparse vector field %s has more than %d elements, row number: " INT64_FORMAT,
 							   field->name, SPARSEVEC_MAX_NNZ, row);
-	result = InitSparseVec(field->typmod > 0 ? (uint32) field->typmod : SPARSEVEC_MAX_DIM, kept);
+	result = InitSparseVec(sparse_dim(field), kept);
 	kept = 0;
 	for (uint32 i = 0; i < n; i++)
 		if (elements[i].value != 0)
@@ -456,6 +481,22 @@ sparse_from_json(FieldReader *reader, const JsonbValue *value, int64 row)
 			result->indices[kept] = elements[i].index;
 			SPARSEVEC_VALUES(result)[kept++] = elements[i].value;
 		}
+	return PointerGetDatum(result);
+}
+
+Datum
+FieldSparse(FieldReader *reader, Datum value, int64 row)
+{
+	SparseVec  *sparse = DatumGetSparseVec(value);
+	uint32		dim = sparse_dim(reader->field);
+	SparseVec  *result;
+
+	if (sparse->dim == dim)
+		return PointerGetDatum(sparse);
+	if (sparse->nnz > 0 && sparse->indices[sparse->nnz - 1] >= dim)
+		wrong_dim(reader->field, (int64) sparse->indices[sparse->nnz - 1] + 1, row);
+	result = (SparseVec *) PG_DETOAST_DATUM_COPY(value);
+	result->dim = dim;
 	return PointerGetDatum(result);
 }
 
@@ -503,17 +544,39 @@ timestamptz_from_text(FieldReader *reader, char *text)
 	return DirectFunctionCall2(timestamp_zone, CStringGetTextDatum(zone != NULL ? zone : "UTC"), local);
 }
 
+/* What an input function says of a text, in an error that has Milvus's code. */
+static void
+text_error(const CollectionField *field, MemoryContext context, int64 row)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
+		MilvusInvalidParameter("%s, field: %s, row number: " INT64_FORMAT, error->message, field->name, row);
+	ReThrowError(error);
+}
+
 Datum
 FieldFromText(FieldReader *reader, char *text, int64 row)
 {
 	const CollectionField *field = reader->field;
-	Datum		value;
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum value = (Datum) 0;
 
-	if (field->type == MILVUS_TIMESTAMPTZ)
-		return timestamptz_from_text(reader, text);
-	value = InputFunctionCall(&reader->input, text, reader->ioparam, MilvusTypeIsVector(field->type) ? -1 : field->typmod);
+	PG_TRY();
+	{
+		value = field->type == MILVUS_TIMESTAMPTZ ? timestamptz_from_text(reader, text) :
+			InputFunctionCall(&reader->input, text, reader->ioparam, MilvusTypeIsVector(field->type) ? -1 : field->typmod);
+	}
+	PG_CATCH();
+	{
+		text_error(field, context, row);
+	}
+	PG_END_TRY();
 	FieldCheck(reader, value, row);
-	return value;
+	return field->type == MILVUS_SPARSE_VECTOR ? FieldSparse(reader, value, row) : value;
 }
 
 /*
@@ -541,8 +604,7 @@ scalar_from_json(FieldReader *reader, MilvusType type, const JsonbValue *value, 
 			if (value->type != jbvNumeric && value->type != jbvString)
 				break;
 			if (!JsonToInt(value, &integer))
-				MilvusInvalidParameter("The Input data type is inconsistent with defined schema, {%s} field should be a %s, but got a {%s} instead, row number: "
-									   INT64_FORMAT, field->name, type_word(field), JsonText(value), row);
+				FieldWrongType(field, value->type == jbvString ? "string" : psprintf("number %s", JsonText(value)), row);
 			if (type == MILVUS_INT8)
 				check_int8(field, integer, row);
 			else if (type != MILVUS_INT64)
@@ -562,7 +624,15 @@ scalar_from_json(FieldReader *reader, MilvusType type, const JsonbValue *value, 
 		case MILVUS_DOUBLE:
 			if (value->type != jbvNumeric)
 				break;
-			return DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric));
+			{
+				char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+				double		number = strtod(text, NULL);
+
+				if (isinf(number))
+					MilvusInvalidParameter("value of field %s is out of range of Double, row number: " INT64_FORMAT, field->name, row);
+				pfree(text);
+				return Float8GetDatum(number);
+			}
 		case MILVUS_VARCHAR:
 		case MILVUS_TEXT:
 			if (value->type != jbvString)
@@ -572,7 +642,7 @@ scalar_from_json(FieldReader *reader, MilvusType type, const JsonbValue *value, 
 		default:
 			break;
 	}
-	FieldWrongType(field, JsonTypeName(value), row);
+	FieldWrongType(field, field->type == MILVUS_ARRAY ? psprintf("array with a %s", JsonTypeName(value)) : JsonTypeName(value), row);
 }
 
 Datum

@@ -35,6 +35,10 @@ extern FieldReader *FieldReaderMake(const Collection *collection, const Collecti
 extern Datum FieldFromJson(FieldReader *reader, const JsonbValue *value, int64 row);
 /* The same of a value from text, as the type's input function reads it. */
 extern Datum FieldFromText(FieldReader *reader, char *text, int64 row);
+/* A dense vector of numbers, field->dim of them. */
+extern Datum FieldDense(const CollectionField *field, MilvusType type, const float *x, int64 row);
+/* A sparse vector with the dimension that all of the field have. */
+extern Datum FieldSparse(FieldReader *reader, Datum value, int64 row);
 /* An element of an array or an embedding list. */
 extern Datum FieldElementFromJson(FieldReader *reader, const JsonbValue *value, int64 row);
 /* An array of such elements; its length is checked. */

@@ -138,7 +138,7 @@ change_keys(const Collection *collection, ArrayType *before, ArrayType *after)
 	Datum		values[2] = {PointerGetDatum(before), PointerGetDatum(after)};
 	const char *column = quote_identifier(collection->primary->column);
 
-	WriteExecute(collection, psprintf("UPDATE %s AS t SET %s = k.after FROM pg_catalog.unnest($1, $2) AS k(before, after) "
+	WriteExecute(collection, psprintf("UPDATE %s AS t SET %s = k.after FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k(before, after) "
 									  "WHERE t.%s OPERATOR(pg_catalog.=) k.before", collection->relation, column, column),
 				 2, types, values, NULL, NULL, 0, NULL, NULL, NULL);
 }
