@@ -52,6 +52,26 @@ SELECT definition FROM pg_temp.definitions WHERE indrelid = 'c'::regclass;
 SELECT * FROM milvus.list_indexes('c', 'j');
 SELECT index_name, index_type FROM milvus.describe_index('c', 'half');
 
+-- filters write a JSON path as its index does
+SELECT milvus.explain_filter_schema('{"fields": [{"fieldName": "j", "dataType": "JSON"}], "enableDynamicField": true}', f) AS filter
+	FROM unnest(ARRAY['j["a"][0] == 1', 'color == "red"']) WITH ORDINALITY f(f, i) ORDER BY i;
+SET enable_seqscan = off;
+SET enable_indexscan = off;
+EXPLAIN (COSTS OFF) SELECT FROM c WHERE j -> 'a' #> '{0}' = '1';
+EXPLAIN (COSTS OFF) SELECT FROM c WHERE "$meta" -> 'color' = '"red"';
+RESET enable_seqscan;
+RESET enable_indexscan;
+-- n-grams are pg_trgm's
+SELECT pg_temp.refused('SELECT milvus.create_index(''c'', ''{"field_name": "s", "index_name": "gram", "index_type": "NGRAM", "params": {"min_gram": 2, "max_gram": 3}}'')');
+SELECT milvus.drop_index('c', 's');
+SELECT pg_temp.refused('SELECT milvus.create_index(''c'', ''{"field_name": "s", "index_name": "gram", "index_type": "NGRAM", "params": {"min_gram": 2, "max_gram": 3}}'')');
+CREATE EXTENSION pg_trgm;
+SELECT milvus.create_index('c', '[{"field_name": "s", "index_name": "gram", "index_type": "NGRAM", "params": {"min_gram": 2, "max_gram": 3}},
+	{"field_name": "j", "index_name": "json_gram", "index_type": "NGRAM", "params": {"json_path": "j[\"it''s ->)\"][1][\"x\"]", "json_cast_type": "varchar", "min_gram": 2, "max_gram": 3}}]');
+SELECT definition FROM pg_temp.definitions WHERE indrelid = 'c'::regclass AND definition LIKE '%trgm%';
+SELECT milvus.drop_index('c', 'gram'), milvus.drop_index('c', 'json_gram');
+DROP EXTENSION pg_trgm;
+
 -- the same again is no error, another is
 SELECT pg_temp.refused(format('SELECT milvus.create_index(''c'', %L)', p)) FROM (VALUES
 	(1, '{"field_name": "v", "index_type": "HNSW", "metric_type": "L2", "params": {"efConstruction": "4", "M": "8"}}'),
