@@ -39,6 +39,9 @@ PG_FUNCTION_INFO_V1(milvus_drop_index);
 PG_FUNCTION_INFO_V1(milvus_alter_index_properties);
 PG_FUNCTION_INFO_V1(milvus_drop_index_properties);
 
+/* Bytes of a key that a btree takes for certain; its limit is a third of a page. */
+#define MAX_BTREE_BYTES 2600
+
 /* An index as it was asked for. */
 typedef struct IndexDef
 {
@@ -429,12 +432,21 @@ unsupported_type(const IndexDef *def)
 }
 
 /*
+ * May a value be too large for a page of a btree, or for the scalar columns of ann?
+ */
+static bool
+is_long(const CollectionField *field)
+{
+	return MilvusTypeIsString(field->type) && (field->max_length == 0 || field->max_length > MAX_BTREE_BYTES);
+}
+
+/*
  * The column that conditions on partitions use: the key itself, or $partition; NULL: neither.
  */
 static const char *
 partition_column(const Collection *collection)
 {
-	if (collection->partition_key != NULL)
+	if (collection->partition_key != NULL && !is_long(collection->partition_key))
 		return collection->partition_key->column;
 	return collection->partition_attnum != 0 ? COLLECTION_PARTITION_COLUMN : NULL;
 }
@@ -606,6 +618,8 @@ scalar_index(const Collection *collection, const IndexDef *def, const char **met
 		MilvusInvalidParameter("TRIE are only supported on varchar field");
 	if (strcmp(def->type, "STL_SORT") == 0 && (type == MILVUS_BOOL || type == MILVUS_TEXT))
 		MilvusInvalidParameter("STL_SORT are only supported on numeric, varchar or timestamptz field");
+	if (is_long(field))
+		*method = "hash";
 	if (strcmp(def->type, "BITMAP") == 0)
 	{
 		if (field->is_primary)
@@ -766,7 +780,8 @@ IndexAfterCreate(const Collection *collection)
 	if (key == NULL)
 		return;
 	name = index_relation_name(collection, key->column);
-	MilvusExecute("CREATE INDEX %s ON %s (%s)", quote_identifier(name), collection->relation, quote_identifier(key->column));
+	MilvusExecute("CREATE INDEX %s ON %s USING %s (%s)", quote_identifier(name), collection->relation,
+				  is_long(key) ? "hash" : "btree", quote_identifier(key->column));
 	json = begin_entries(collection, key, "");
 	append_entry(json, "", name, "STL_SORT", METRIC_NONE, NULL, NULL, NULL, true);
 	JsonEnd(json, ']');
