@@ -11,6 +11,9 @@
 
 #include "miscadmin.h"
 
+/* The longest IN that is written as so many containment tests, for a GIN index over JSON. */
+#define MAX_CONTAINMENTS 32
+
 static void write_cond(FilterContext *context, StringInfo sql, FilterCond *cond);
 
 /* ---- comparisons ---- */
@@ -141,6 +144,18 @@ write_in(FilterContext *context, StringInfo sql, FilterCond *cond)
 	if (list.count == 1 && !list.is_template)
 	{
 		FilterWriteComparison(context, sql, column, cond->negated ? FILTER_NE : FILTER_EQ, &list.items[0]);
+		return;
+	}
+	if (!cond->negated && !list.is_template && list.count <= MAX_CONTAINMENTS && FilterHasContainment(column))
+	{
+		appendStringInfoChar(sql, '(');
+		for (int i = 0; i < list.count; i++)
+		{
+			if (i > 0)
+				appendStringInfoString(sql, " OR ");
+			FilterWriteJsonComparison(context, sql, column, FILTER_EQ, &list.items[i]);
+		}
+		appendStringInfoChar(sql, ')');
 		return;
 	}
 	appendStringInfoChar(sql, '(');
