@@ -23,7 +23,7 @@ PG_FUNCTION_INFO_V1(milvus_database_of);
 PG_FUNCTION_INFO_V1(milvus_database_name);
 
 /*
- * A number that a query gives.
+ * A number that a query gives; it sees what this statement did.
  */
 static int64
 query_number(const char *sql)
@@ -32,7 +32,7 @@ query_number(const char *sql)
 	bool		isnull;
 
 	SPI_connect();
-	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute(sql, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "query failed: %s", sql);
 	result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
@@ -40,7 +40,8 @@ query_number(const char *sql)
 }
 
 /*
- * The view that carries the label, made when it is not there.
+ * The view that carries the label, made when it is not there.  It has a literal of a type of
+ * ours, whose input function loads the library: a restored view is labeled next.
  */
 static Oid
 database_view(Oid namespace_oid)
@@ -49,8 +50,9 @@ database_view(Oid namespace_oid)
 
 	if (OidIsValid(view))
 		return view;
-	MilvusExecute("CREATE VIEW %s AS SELECT %s::pg_catalog.text AS note", QualifiedName(namespace_oid, DATABASE_VIEW),
-				  quote_literal_cstr("properties of this Milvus database are the view's security label"));
+	MilvusExecute("CREATE VIEW %s AS SELECT %s::pg_catalog.text AS note, '[0]'::%s AS library", QualifiedName(namespace_oid, DATABASE_VIEW),
+				  quote_literal_cstr("properties of this Milvus database are the view's security label"),
+				  QualifiedName(MilvusTypeNamespace(), "vector"));
 	return get_relname_relid(DATABASE_VIEW, namespace_oid);
 }
 
