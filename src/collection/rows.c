@@ -221,7 +221,6 @@ FieldReaderMake(const Collection *collection, const CollectionField *field)
 	get_typlenbyvalalign(reader->elemtype, &reader->elemlen, &reader->elembyval, &reader->elemalign);
 	getTypeInputInfo(field->typid, &input, &reader->ioparam);
 	fmgr_info(input, &reader->input);
-	reader->scratch = AllocSetContextCreate(CurrentMemoryContext, "milvus value", ALLOCSET_DEFAULT_SIZES);
 	return reader;
 }
 
@@ -320,6 +319,8 @@ dense_from_json(FieldReader *reader, MilvusType type, const JsonbValue *value, i
 	array = require_array(field, value, row);
 	if (JsonContainerSize(array) != (uint32) field->dim)
 		wrong_dim(field, JsonContainerSize(array), row);
+	if (reader->scratch == NULL)
+		reader->scratch = AllocSetContextCreate(CurrentMemoryContext, "milvus value", ALLOCSET_DEFAULT_SIZES);
 	before = MemoryContextSwitchTo(reader->scratch);
 	x = palloc(sizeof(float) * field->dim);
 	it = JsonbIteratorInit(array);
@@ -742,6 +743,5 @@ CollectionKeys(const Collection *collection, Jsonb *ids)
 			keys[n] = FieldFromJson(reader, &value, n);
 			n++;
 		}
-	MemoryContextDelete(reader->scratch);
 	return construct_array(keys, n, reader->elemtype, reader->elemlen, reader->elembyval, reader->elemalign);
 }

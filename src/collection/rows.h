@@ -23,7 +23,7 @@ typedef struct FieldReader
 	/* the type's input function: for text that is a value */
 	FmgrInfo	input;
 	Oid			ioparam;
-	MemoryContext scratch;		/* reset after each value */
+	MemoryContext scratch;		/* of one value; NULL: not made yet */
 } FieldReader;
 
 extern FieldReader *FieldReaderMake(const Collection *collection, const CollectionField *field);
