@@ -1,11 +1,15 @@
 -- Collections: quick form, full form, describe, has, list, rename, truncate, drop.
 \pset null '(null)'
 CREATE FUNCTION pg_temp.brief(name text) RETURNS jsonb LANGUAGE sql AS $$
-	SELECT milvus.describe_collection(name) - '{collection_id,created_timestamp,update_timestamp}'::text[] $$;
+	SELECT milvus.describe_collection(name) - '{collection_id,created_timestamp,update_timestamp,fields}'::text[] $$;
+CREATE VIEW pg_temp.fields AS SELECT collection_name, field_id AS id, field_name AS name, type, element_type AS element, params,
+	concat_ws(' ', CASE WHEN is_primary THEN 'primary' END, CASE WHEN auto_id THEN 'auto' END, CASE WHEN nullable THEN 'nullable' END) AS flags,
+	default_value FROM milvus.fields ORDER BY collection_name, number;
 
 -- the quick form: a key, a vector, an index, loaded
 SELECT milvus.create_collection(collection_name => 'docs', dimension => 8);
-SELECT jsonb_pretty(pg_temp.brief('docs'));
+SELECT pg_temp.brief('docs');
+SELECT * FROM pg_temp.fields WHERE collection_name = 'docs';
 SELECT index_name, field_name, index_type, metric_type, params, state, total_rows, relation FROM milvus.describe_index('docs');
 SELECT * FROM milvus.get_load_state('docs');
 SELECT amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE c.oid = 'docs'::regclass;
@@ -44,7 +48,8 @@ SELECT milvus.create_collection('things', schema => '{"description": "all types"
 		{"name": "text", "type": "VARCHAR", "params": {"max_length": 8}},
 		{"name": "emb", "type": "FLOAT_VECTOR", "params": {"dim": 3}}]}]}');
 \d things
-SELECT jsonb_pretty(pg_temp.brief('things'));
+SELECT pg_temp.brief('things');
+SELECT * FROM pg_temp.fields WHERE collection_name = 'things';
 SELECT * FROM milvus.get_load_state('things');
 
 -- the same as REST writes it
@@ -54,7 +59,8 @@ SELECT milvus.create_collection('rest', schema => '{"autoID": true, "enableDynam
 	{"fieldName": "tags", "dataType": "Array", "elementDataType": "Int32", "elementTypeParams": {"max_capacity": "5"}}]}',
 	index_params => '[{"fieldName": "v", "metricType": "IP", "indexName": "v_index", "indexType": "HNSW", "params": {"M": "16", "efConstruction": 100}},
 		{"field_name": "tags", "index_type": "INVERTED"}]', num_shards => 2, consistency_level => 'Strong', properties => '{"mmap.enabled": true}');
-SELECT jsonb_pretty(pg_temp.brief('rest'));
+SELECT pg_temp.brief('rest');
+SELECT * FROM pg_temp.fields WHERE collection_name = 'rest';
 SELECT index_name, field_name, index_type, metric_type, params FROM milvus.describe_index('rest');
 \d rest
 
@@ -112,10 +118,10 @@ SELECT milvus.has_collection('docs'), milvus.has_collection('papers');
 ALTER TABLE papers ADD COLUMN year integer, ADD COLUMN note xml;
 ALTER TABLE papers RENAME COLUMN vector TO embedding;
 ALTER INDEX docs_vector_idx RENAME TO something;
-SELECT jsonb_path_query_array(pg_temp.brief('papers'), '$.fields[*].name') AS fields;
+SELECT name, id FROM pg_temp.fields WHERE collection_name = 'papers';
 SELECT index_name, field_name, relation FROM milvus.describe_index('papers');
 ALTER TABLE papers DROP COLUMN embedding;
-SELECT jsonb_path_query_array(pg_temp.brief('papers'), '$.fields[*].name') AS fields;
+SELECT name, id FROM pg_temp.fields WHERE collection_name = 'papers';
 SELECT * FROM milvus.list_indexes('papers');
 DROP TABLE papers;
 SELECT milvus.has_collection('papers');

@@ -164,6 +164,25 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION milvus.list_collections(text) IS 'names of a database''s collections';
 
+CREATE VIEW milvus.fields AS
+	SELECT c.db_name, c.collection_name, f.place::pg_catalog.int4 AS number,
+		(f.value OPERATOR(pg_catalog.->>) 'field_id')::pg_catalog.int8 AS field_id,
+		f.value OPERATOR(pg_catalog.->>) 'name' AS field_name, f.value OPERATOR(pg_catalog.->>) 'type' AS type,
+		f.value OPERATOR(pg_catalog.->>) 'element_type' AS element_type, f.value OPERATOR(pg_catalog.->) 'params' AS params,
+		COALESCE((f.value OPERATOR(pg_catalog.->) 'is_primary')::pg_catalog.bool, false) AS is_primary,
+		COALESCE((f.value OPERATOR(pg_catalog.->) 'auto_id')::pg_catalog.bool, false) AS auto_id,
+		COALESCE((f.value OPERATOR(pg_catalog.->) 'nullable')::pg_catalog.bool, false) AS nullable,
+		f.value OPERATOR(pg_catalog.->) 'default_value' AS default_value,
+		COALESCE((f.value OPERATOR(pg_catalog.->) 'is_partition_key')::pg_catalog.bool, false) AS is_partition_key,
+		COALESCE((f.value OPERATOR(pg_catalog.->) 'is_clustering_key')::pg_catalog.bool, false) AS is_clustering_key,
+		f.value OPERATOR(pg_catalog.->>) 'description' AS description,
+		f.value OPERATOR(pg_catalog.->>) 'column' AS column_name
+	FROM milvus.collections c,
+		pg_catalog.jsonb_array_elements(milvus.describe_collection(c.collection_name, c.db_name) OPERATOR(pg_catalog.->) 'fields')
+			WITH ORDINALITY AS f(value, place);
+COMMENT ON VIEW milvus.fields IS 'fields of the collections that the user has a right on';
+GRANT SELECT ON milvus.fields TO PUBLIC;
+
 -- ---- databases ----
 
 CREATE FUNCTION milvus.create_database(db_name text, properties jsonb DEFAULT NULL) RETURNS void
@@ -232,6 +251,11 @@ COMMENT ON FUNCTION milvus.collection_aliases(text, text) IS 'aliases of a colle
 
 -- ---- partitions ----
 
+CREATE FUNCTION milvus.get_load_state(collection_name text, partition_name text DEFAULT NULL, db_name text DEFAULT NULL,
+		OUT state text, OUT progress integer) RETURNS record
+	AS 'MODULE_PATHNAME', 'milvus_get_load_state' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION milvus.get_load_state(text, text, text) IS 'NotExist, NotLoad or Loaded, and percent';
+
 CREATE FUNCTION milvus.create_partition(collection_name text, partition_name text, db_name text DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'milvus_create_partition' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION milvus.create_partition(text, text, text) IS 'makes a partition; when it is there, nothing happens';
@@ -247,6 +271,13 @@ COMMENT ON FUNCTION milvus.has_partition(text, text, text) IS 'whether a collect
 CREATE FUNCTION milvus.list_partitions(collection_name text, db_name text DEFAULT NULL) RETURNS SETOF text
 	AS 'MODULE_PATHNAME', 'milvus_list_partitions' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 10;
 COMMENT ON FUNCTION milvus.list_partitions(text, text) IS 'names of a collection''s partitions';
+
+CREATE VIEW milvus.partitions AS
+	SELECT c.db_name, c.collection_name, p.name AS partition_name,
+		(milvus.get_load_state(c.collection_name, p.name, c.db_name)).state AS load_state
+	FROM milvus.collections c, milvus.list_partitions(c.collection_name, c.db_name) AS p(name);
+COMMENT ON VIEW milvus.partitions IS 'partitions of the collections that the user has a right on';
+GRANT SELECT ON milvus.partitions TO PUBLIC;
 
 CREATE FUNCTION milvus.load_partitions(collection_name text, partition_names text[], db_name text DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'milvus_load_partitions' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -301,11 +332,6 @@ COMMENT ON FUNCTION milvus.load_collection(text, integer, text[], boolean, text)
 CREATE FUNCTION milvus.release_collection(collection_name text, db_name text DEFAULT NULL) RETURNS void
 	AS 'MODULE_PATHNAME', 'milvus_release_collection' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION milvus.release_collection(text, text) IS 'lets a collection be searched no more';
-
-CREATE FUNCTION milvus.get_load_state(collection_name text, partition_name text DEFAULT NULL, db_name text DEFAULT NULL,
-		OUT state text, OUT progress integer) RETURNS record
-	AS 'MODULE_PATHNAME', 'milvus_get_load_state' LANGUAGE C STABLE PARALLEL UNSAFE;
-COMMENT ON FUNCTION milvus.get_load_state(text, text, text) IS 'NotExist, NotLoad or Loaded, and percent';
 
 -- ---- segments, flush, compaction ----
 

@@ -146,8 +146,14 @@ find_table_index(TableIndex *indexes, int n, const IndexEntry *entry)
 	const CollectionField *field = entry->field;
 
 	for (int i = 0; i < n; i++)
-		if (!indexes[i].claimed && strcmp(RelationGetRelationName(indexes[i].rel), entry->relation_name) == 0)
+	{
+		AttrNumber	first = indexes[i].rel->rd_index->indkey.values[0];
+
+		if (!indexes[i].claimed && !indexes[i].rel->rd_index->indisprimary &&
+			(first == field->attnum || first == 0) &&
+			strcmp(RelationGetRelationName(indexes[i].rel), entry->relation_name) == 0)
 			return &indexes[i];
+	}
 	for (int i = 0; i < n && entry->json_path == NULL; i++)
 		if (!indexes[i].claimed && indexes[i].rel->rd_index->indkey.values[0] == field->attnum &&
 			!indexes[i].rel->rd_index->indisprimary && !indexes[i].rel->rd_index->indisunique &&
@@ -210,6 +216,9 @@ read_indexes(const Collection *collection, Relation rel, Jsonb **labels)
 			entry->properties = JsonGet(object, "properties", &value) && JsonToObject(&value) ? JsonFromText(JsonText(&value)) : JsonFromText("{}");
 			if (entry->relation_name == NULL)
 			{
+				/* only of what is compared without one */
+				if (field->type != MILVUS_SPARSE_VECTOR && field->type != MILVUS_ARRAY_OF_VECTOR)
+					continue;
 				entry->is_valid = entry->is_ready = true;
 				entries = lappend(entries, entry);
 				continue;
@@ -472,7 +481,12 @@ describe_table(Relation rel)
 
 		field->is_primary = field->attnum == primary;
 		if (field->is_primary)
+		{
+			/* a key with a DEFAULT makes itself */
+			field->auto_id |= field->has_default;
+			field->has_default = false;
 			collection->primary = field;
+		}
 		else
 			field->auto_id = false;
 		if (field->is_dynamic)
@@ -863,7 +877,7 @@ CollectionTtlCondition(const Collection *collection, const char *alias)
 	name = alias != NULL ? psprintf("%s.%s", alias, column) : pstrdup(column);
 	if (collection->ttl_seconds == 0)
 		return psprintf("(%s IS NULL OR %s OPERATOR(pg_catalog.>) pg_catalog.now())", name, name);
-	return psprintf("(%s OPERATOR(pg_catalog.>) pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => " INT64_FORMAT "))",
+	return psprintf("(%s OPERATOR(pg_catalog.>) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => " INT64_FORMAT ")))",
 					name, collection->ttl_seconds);
 }
 

@@ -214,6 +214,8 @@ extern List *TextArrayToList(ArrayType *array);
 extern void IndexAfterCreate(const Collection *collection);
 /* Make the indexes of Milvus's parameters: an object, or an array of them. */
 extern void IndexCreateAll(const Collection *collection, JsonbContainer *params);
+/* Tell the labels that an index has another name. */
+extern void IndexRenamed(const Collection *collection, const char *old, const char *new);
 extern void IndexCreateAuto(const Collection *collection, const char *field, const char *metric);
 /* ERROR, code 700, when a vector field has no index. */
 extern void CollectionCheckIndexes(const Collection *collection);

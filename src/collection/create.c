@@ -10,6 +10,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/heap.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
@@ -148,7 +149,7 @@ check_collection_limit(Oid namespace_oid, const char *database)
 	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM pg_catalog.pg_seclabel l JOIN pg_catalog.pg_class c "
 							 "ON c.oid OPERATOR(pg_catalog.=) l.objoid WHERE l.provider OPERATOR(pg_catalog.=) '" LABEL_PROVIDER "' "
 							 "AND l.objsubid OPERATOR(pg_catalog.=) 0 AND c.relkind IN ('r', 'p') "
-							 "AND c.relnamespace OPERATOR(pg_catalog.=) %u", namespace_oid), true, 0) != SPI_OK_SELECT)
+							 "AND c.relnamespace OPERATOR(pg_catalog.=) %u", namespace_oid), false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not count collections");
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
@@ -604,6 +605,39 @@ milvus_drop_collection(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * Give a table's indexes and sequences names that are free in the other schema too.
+ */
+static void
+free_names(const Collection *collection, Oid target_namespace)
+{
+	Relation	rel = table_open(collection->relid, NoLock);
+	List	   *oids = list_concat_copy(RelationGetIndexList(rel), getOwnedSequences(collection->relid));
+	ListCell   *cell;
+
+	table_close(rel, NoLock);
+	foreach(cell, oids)
+	{
+		char	   *name = get_rel_name(lfirst_oid(cell));
+		bool		is_sequence = get_rel_relkind(lfirst_oid(cell)) == RELKIND_SEQUENCE;
+		char	   *other = NULL;
+
+		if (!OidIsValid(get_relname_relid(name, target_namespace)))
+			continue;
+		for (int i = 1; other == NULL; i++)
+		{
+			other = makeObjectName(name, NULL, psprintf("%d", i));
+			if (OidIsValid(get_relname_relid(other, target_namespace)) ||
+				OidIsValid(get_relname_relid(other, collection->namespace_oid)))
+				other = NULL;
+		}
+		MilvusExecute("ALTER %s %s RENAME TO %s", is_sequence ? "SEQUENCE" : "INDEX",
+					  QualifiedName(collection->namespace_oid, name), quote_identifier(other));
+		if (!is_sequence)
+			IndexRenamed(collection, name, other);
+	}
+}
+
 /* milvus.rename_collection(old_name, new_name, target_db, db_name) returns void */
 Datum
 milvus_rename_collection(PG_FUNCTION_ARGS)
@@ -645,6 +679,7 @@ milvus_rename_collection(PG_FUNCTION_ARGS)
 		/* its new name may be taken here, its old one there: by way of a name that nothing has */
 		char	   *between = psprintf("milvus_rename_%u", relid);
 
+		free_names(collection, target_namespace);
 		MilvusExecute("ALTER TABLE %s RENAME TO %s", collection->relation, quote_identifier(between));
 		MilvusExecute("ALTER TABLE %s SET SCHEMA %s", QualifiedName(collection->namespace_oid, between),
 					  quote_identifier(get_namespace_name(target_namespace)));

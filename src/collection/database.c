@@ -23,7 +23,7 @@ PG_FUNCTION_INFO_V1(milvus_database_of);
 PG_FUNCTION_INFO_V1(milvus_database_name);
 
 /*
- * A number that a query gives.
+ * A number that a query gives; it sees what this statement did.
  */
 static int64
 query_number(const char *sql)
@@ -32,7 +32,7 @@ query_number(const char *sql)
 	bool		isnull;
 
 	SPI_connect();
-	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute(sql, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "query failed: %s", sql);
 	result = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();

@@ -4,80 +4,51 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "catalog/partition.h"
+#include "access/table.h"
 #include "collection/collection_internal.h"
-#include "executor/spi.h"
 #include "fmgr.h"
+#include "nodes/primnodes.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 
 PG_FUNCTION_INFO_V1(milvus_describe_collection);
 PG_FUNCTION_INFO_V1(milvus_has_collection);
 PG_FUNCTION_INFO_V1(milvus_name_of);
 
 /*
- * The DEFAULT of a column as JSON: the value of its expression; NULL when it has none that
- * is a constant.
+ * The DEFAULT of a column as JSON; NULL when it has none, or one that is no constant.
  */
 static char *
 default_value(const Collection *collection, const CollectionField *field)
 {
-	char	   *result = NULL;
-	MemoryContext outer = CurrentMemoryContext;
+	Relation	rel;
+	Node	   *expression;
+	StringInfoData json;
+	char	   *text;
+	Oid			output;
+	bool		is_varlena;
 
 	if (!field->has_default || field->is_dynamic)
 		return NULL;
-	SPI_connect();
-	if (SPI_execute(psprintf("SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d "
-							 "WHERE d.adrelid OPERATOR(pg_catalog.=) %u::pg_catalog.oid AND d.adnum OPERATOR(pg_catalog.=) %d::pg_catalog.int2",
-							 collection->relid, field->attnum), true, 1) == SPI_OK_SELECT && SPI_processed == 1)
-	{
-		char	   *expression = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-
-		/* a literal, maybe with a cast; whatever else it is, its text */
-		if (expression != NULL)
-			result = MemoryContextStrdup(outer, expression);
-	}
-	SPI_finish();
-	return result;
-}
-
-/*
- * A literal as pg_get_expr writes it, 'text'::type or 5, as JSON.
- */
-static char *
-literal_to_json(const CollectionField *field, const char *literal)
-{
-	StringInfoData json;
-	StringInfoData text;
-	const char *p = literal;
-
+	rel = table_open(collection->relid, AccessShareLock);
+	expression = build_column_default(rel, field->attnum);
+	table_close(rel, AccessShareLock);
+	if (expression == NULL)
+		return NULL;
+	expression = eval_const_expressions(NULL, expression);
+	if (!IsA(expression, Const) || ((Const *) expression)->constisnull)
+		return NULL;
+	getTypeOutputInfo(((Const *) expression)->consttype, &output, &is_varlena);
+	text = OidOutputFunctionCall(output, ((Const *) expression)->constvalue);
+	if (field->type == MILVUS_BOOL)
+		return DatumGetBool(((Const *) expression)->constvalue) ? "true" : "false";
+	if ((MilvusTypeIsInteger(field->type) || MilvusTypeIsFloat(field->type)) && strspn(text, "0123456789+-.eE") == strlen(text))
+		return text;
 	initStringInfo(&json);
-	initStringInfo(&text);
-	if (*p == '(')
-		p++;
-	if (*p == 'E')
-		p++;
-	if (*p == '\'')
-	{
-		for (p++; *p != '\0'; p++)
-		{
-			if (*p == '\'' && p[1] != '\'')
-				break;
-			if (*p == '\'')
-				p++;
-			appendStringInfoChar(&text, *p);
-		}
-	}
-	else
-		for (; *p != '\0' && *p != ')' && *p != ':'; p++)
-			appendStringInfoChar(&text, *p);
-	if (field->type == MILVUS_BOOL || MilvusTypeIsInteger(field->type) || MilvusTypeIsFloat(field->type))
-		return text.data;
-	escape_json(&json, text.data);
+	escape_json(&json, text);
 	return json.data;
 }
 
@@ -129,7 +100,7 @@ describe_field(StringInfo json, const Collection *collection, const CollectionFi
 	if (field->nullable)
 		JsonAddBool(json, "nullable", true);
 	if (initial != NULL)
-		JsonAddRaw(json, "default_value", literal_to_json(field, initial));
+		JsonAddRaw(json, "default_value", initial);
 	JsonAddText(json, "column", field->column);
 	JsonEnd(json, '}');
 }

@@ -491,6 +491,7 @@ json_path_expression(const CollectionField *field, const char *path)
 {
 	StringInfoData sql;
 	const char *p = path;
+	bool		valid = *p != '\0';
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "(%s", quote_identifier(field->column));
@@ -504,7 +505,7 @@ json_path_expression(const CollectionField *field, const char *path)
 		appendStringInfo(&sql, " OPERATOR(pg_catalog.->) %s", quote_literal_cstr(pnstrdup(p, n)));
 		p += n;
 	}
-	while (*p == '[')
+	while (valid && *p == '[')
 	{
 		const char *start = ++p;
 		char		quote = *p;
@@ -515,20 +516,19 @@ json_path_expression(const CollectionField *field, const char *path)
 			for (p = start; *p != '\0' && *p != quote; p++)
 				;
 			appendStringInfo(&sql, " OPERATOR(pg_catalog.->) %s", quote_literal_cstr(pnstrdup(start, p - start)));
-			p += *p != '\0';
+			valid = *p == quote;
+			p += valid;
 		}
 		else
 		{
 			p += strspn(p, "0123456789");
-			if (p == start || p - start > 9)
-				break;
+			valid = p > start && p - start <= 9;
 			appendStringInfo(&sql, " OPERATOR(pg_catalog.->) %s", pnstrdup(start, p - start));
 		}
-		if (*p != ']')
-			break;
-		p++;
+		valid = valid && *p == ']';
+		p += valid;
 	}
-	if (*p != '\0')
+	if (!valid || *p != '\0')
 		MilvusInvalidParameter("invalid json_path: %s", path);
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
@@ -724,6 +724,39 @@ IndexCreateAuto(const Collection *collection, const char *field, const char *met
 	JsonAddText(&json, "metric_type", metric);
 	JsonEnd(&json, '}');
 	create_one(collection->relid, &JsonFromText(json.data)->root);
+}
+
+void
+IndexRenamed(const Collection *collection, const char *old, const char *new)
+{
+	for (int i = 0; i < collection->nfields; i++)
+	{
+		Jsonb	   *label = LabelRead(collection->relid, collection->fields[i].attnum);
+		StringInfoData json;
+		JsonbValue	value;
+		ListCell   *cell;
+		bool		found = false;
+
+		if (label == NULL || !JsonGet(&label->root, "indexes", &value))
+			continue;
+		initStringInfo(&json);
+		JsonBegin(&json, NULL, '[');
+		foreach(cell, JsonElements(JsonToArray(&value)))
+		{
+			char	   *entry = JsonText(lfirst(cell));
+
+			if (JsonToObject(lfirst(cell)) != NULL &&
+				strcmp(JsonGetText(JsonToObject(lfirst(cell)), "relation", ""), old) == 0)
+			{
+				found = true;
+				entry = JsonToText(JsonWithText(JsonFromText(entry), "relation", new));
+			}
+			JsonAddRaw(&json, NULL, entry);
+		}
+		JsonEnd(&json, ']');
+		if (found)
+			CollectionSetFieldLabel(collection, &collection->fields[i], "indexes", json.data);
+	}
 }
 
 void
