@@ -1256,78 +1256,86 @@ check_logical(FilterContext *context, FilterNode *node)
 }
 
 static Operand
+check_value(FilterContext *context, FilterNode *node)
+{
+	if (node->value.overflows)
+		FILTER_INVALID(context, "strconv.ParseInt: parsing \"%s\": value out of range", FilterSlice(context, node->span));
+	return value_operand(node->value);
+}
+
+static Operand
+check_plain_string(FilterContext *context, FilterNode *node)
+{
+	return check_string(context, node, ESCAPES_STRICT);
+}
+
+static Operand
+check_name(FilterContext *context, FilterNode *node)
+{
+	return node->kind == NODE_PATH ? check_path(context, node->name) : check_identifier(context, node->name);
+}
+
+/* ISO '...' and INTERVAL '...' */
+static Operand
+check_time(FilterContext *context, FilterNode *node)
+{
+	FilterValue value = {node->kind == NODE_ISO ? FILTER_VALUE_ISO : FILTER_VALUE_INTERVAL};
+	char	   *string = FilterReadString(context, node->name, ESCAPES_STRICT);
+
+	value.string = node->kind == NODE_ISO ? FilterReadTimestamp(context, string) : FilterReadInterval(context, string);
+	return value_operand(value);
+}
+
+static Operand
+check_binary(FilterContext *context, FilterNode *node)
+{
+	if (node->op == FILTER_SHIFT)
+		FILTER_INVALID(context, "shift is not supported: %s", FilterSource(context, node->span));
+	if (node->op >= FILTER_EQ && node->op <= FILTER_GE)
+		return check_comparison(context, node);
+	return check_arithmetic(context, node);
+}
+
+/* Called through a table, they are not inlined here, and recursion takes little stack. */
+typedef Operand (*CheckFunction) (FilterContext *context, FilterNode *node);
+
+static const CheckFunction check_functions[] = {
+	[NODE_VALUE] = check_value,
+	[NODE_STRING] = check_plain_string,
+	[NODE_LIST] = check_list,
+	[NODE_TEMPLATE] = check_template,
+	[NODE_IDENTIFIER] = check_name,
+	[NODE_PATH] = check_name,
+	[NODE_STRUCT_FIELD] = check_struct_field,
+	[NODE_STRUCT_ELEMENT] = check_struct_field,
+	[NODE_SUB_FIELD] = check_element,
+	[NODE_SELF] = check_element,
+	[NODE_ISO] = check_time,
+	[NODE_INTERVAL] = check_time,
+	[NODE_UNARY] = check_unary,
+	[NODE_BINARY] = check_binary,
+	[NODE_LOGICAL] = check_logical,
+	[NODE_RANGE] = check_range,
+	[NODE_EXISTS] = check_exists,
+	[NODE_LIKE] = check_pattern,
+	[NODE_REGEX] = check_pattern,
+	[NODE_IN] = check_in,
+	[NODE_NULL] = check_null,
+	[NODE_CALL] = check_call,
+	[NODE_CONTAINS] = check_contains,
+	[NODE_LENGTH] = check_length,
+	[NODE_TEXT_MATCH] = check_text,
+	[NODE_PHRASE_MATCH] = check_text,
+	[NODE_SAMPLE] = check_sample,
+	[NODE_SPATIAL] = check_spatial,
+	[NODE_ELEMENTS] = check_elements
+};
+
+static Operand
 check(FilterContext *context, FilterNode *node)
 {
-	FilterValue value = {FILTER_VALUE_ISO};
-
 	check_stack_depth();
-	switch (node->kind)
-	{
-		case NODE_VALUE:
-			if (node->value.overflows)
-				FILTER_INVALID(context, "strconv.ParseInt: parsing \"%s\": value out of range", FilterSlice(context, node->span));
-			return value_operand(node->value);
-		case NODE_STRING:
-			return check_string(context, node, ESCAPES_STRICT);
-		case NODE_LIST:
-			return check_list(context, node);
-		case NODE_TEMPLATE:
-			return check_template(context, node);
-		case NODE_IDENTIFIER:
-			return check_identifier(context, node->name);
-		case NODE_PATH:
-			return check_path(context, node->name);
-		case NODE_STRUCT_FIELD:
-		case NODE_STRUCT_ELEMENT:
-			return check_struct_field(context, node);
-		case NODE_SUB_FIELD:
-		case NODE_SELF:
-			return check_element(context, node);
-		case NODE_ISO:
-			value.string = FilterReadTimestamp(context, FilterReadString(context, node->name, ESCAPES_STRICT));
-			return value_operand(value);
-		case NODE_INTERVAL:
-			value.kind = FILTER_VALUE_INTERVAL;
-			value.string = FilterReadInterval(context, FilterReadString(context, node->name, ESCAPES_STRICT));
-			return value_operand(value);
-		case NODE_UNARY:
-			return check_unary(context, node);
-		case NODE_BINARY:
-			if (node->op >= FILTER_EQ && node->op <= FILTER_GE)
-				return check_comparison(context, node);
-			if (node->op == FILTER_SHIFT)
-				FILTER_INVALID(context, "shift is not supported: %s", FilterSource(context, node->span));
-			return check_arithmetic(context, node);
-		case NODE_LOGICAL:
-			return check_logical(context, node);
-		case NODE_RANGE:
-			return check_range(context, node);
-		case NODE_EXISTS:
-			return check_exists(context, node);
-		case NODE_LIKE:
-		case NODE_REGEX:
-			return check_pattern(context, node);
-		case NODE_IN:
-			return check_in(context, node);
-		case NODE_NULL:
-			return check_null(context, node);
-		case NODE_CALL:
-			return check_call(context, node);
-		case NODE_CONTAINS:
-			return check_contains(context, node);
-		case NODE_LENGTH:
-			return check_length(context, node);
-		case NODE_TEXT_MATCH:
-		case NODE_PHRASE_MATCH:
-			return check_text(context, node);
-		case NODE_SAMPLE:
-			return check_sample(context, node);
-		case NODE_SPATIAL:
-			return check_spatial(context, node);
-		case NODE_ELEMENTS:
-			return check_elements(context, node);
-	}
-	pg_unreachable();
+	return check_functions[node->kind] (context, node);
 }
 
 /* Check a whole filter. */
