@@ -232,6 +232,8 @@ typedef struct Collection
 	 * that what was made for a collection (plans, compiled filters) can be kept with it.
 	 */
 	uint64		generation;
+
+	const struct FilterSchema *filter_schema;	/* condition.c's; NULL until it is asked for */
 } Collection;
 
 /*
