@@ -19,6 +19,13 @@
 #include "utils/typcache.h"
 #include "utils/varlena.h"
 
+/* Relative difference of distances up to which an index may have two rows in either order. */
+#define TIE_TOLERANCE 1e-6
+/* Rows of equal distance that are kept beyond those of a page. */
+#define MAX_TIES 16384
+
+static int	by_distance(const void *a, const void *b, void *arg);
+
 char *
 IdText(Oid type, Datum id)
 {
@@ -209,6 +216,20 @@ take_row(TupleTableSlot *slot, void *arg)
 		if (hit.group < 0)
 			return true;
 	}
+	if (hits->whole_ties && hits->n >= hits->wanted)
+	{
+		double		last = hits->hits[hits->wanted - 1].distance;
+
+		/* an index may order by a coarser distance than the operator's: rows that are nearly as near may be nearer */
+		if (hit.distance > last + TIE_TOLERANCE * (1 + fabs(last)) || (isnan(hit.distance) && !isnan(last)))
+			return false;
+		/* of many ties only those are kept that may be on the page */
+		if (hits->n >= hits->wanted + MAX_TIES)
+		{
+			qsort_arg(hits->hits, hits->n, sizeof(Hit), by_distance, hits);
+			hits->n = hits->wanted;
+		}
+	}
 	hit.id = hits->id_byval ? hit.id : PointerGetDatum(PG_DETOAST_DATUM_COPY(hit.id));
 	if (hits->want_entity)
 		hit.entity = OutputEntity(request->output, slot->tts_values + request->output_column, slot->tts_isnull + request->output_column);
@@ -222,6 +243,8 @@ take_row(TupleTableSlot *slot, void *arg)
 			repalloc_huge(hits->hits, sizeof(Hit) * hits->room);
 	}
 	hits->hits[hits->n++] = hit;
+	if (hits->whole_ties)
+		return true;
 	return request->group_column > 0 ? !groups_are_enough(hits) : hits->n < hits->wanted;
 }
 

@@ -116,7 +116,7 @@ OutputRead(const Collection *collection, List *names, const char *timezone)
 	int			room = (collection->nfields + 1) * 2 + list_length(names);
 	ListCell   *cell;
 
-	output->timezone = timezone != NULL ? timezone : CollectionTimezone(collection);
+	output->timezone = timezone;
 	if (names == NIL)
 		return output;
 	output->columns = palloc0(sizeof(OutputColumn) * room * 2);
@@ -150,6 +150,13 @@ OutputRead(const Collection *collection, List *names, const char *timezone)
 		if (item != NULL)
 			item->column = add_column(output, collection->meta);
 	}
+	/* read only where there are times: a database's is in its label */
+	for (int i = 0; i < output->ncolumns && output->timezone == NULL; i++)
+		if (output->columns[i].typid == TIMESTAMPTZOID)
+		{
+			output->timezone = CollectionTimezone(collection);
+			break;
+		}
 	return output;
 }
 

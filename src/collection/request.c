@@ -600,10 +600,12 @@ RequestPrepare(SearchRequest *request, bool skips)
 	for (int i = 0; i < request->norder; i++, next++)
 		appendStringInfo(&sql, ", %s", request->order[i]->sql);
 	request->rank_column = next;
-	if (request->ranker != NULL)
+	if (request->column_ranker == NULL)
+		request->column_ranker = request->ranker;
+	if (request->column_ranker != NULL)
 	{
-		RankerAppendColumns(request->ranker, request->collection, &sql, request->params, request->timezone);
-		next += request->ranker->ncolumns;
+		RankerAppendColumns(request->column_ranker, request->collection, &sql, request->params, request->timezone);
+		next += request->column_ranker->ncolumns;
 	}
 	request->output_column = next;
 	OutputAppendColumns(request->output, &sql);

@@ -91,6 +91,8 @@ typedef struct SearchScope
 /* Run a function that returns a set, connected to SPI, with a tuplestore made. */
 extern Datum SearchCall(FunctionCallInfo fcinfo, void (*function) (FunctionCallInfo fcinfo, SearchScope *scope));
 extern void ScopeSet(SearchScope *scope, const char *name, const char *value);
+/* Its settings end, before the call does. */
+extern void ScopeEnd(SearchScope *scope);
 
 /*
  * A prepared statement of the text.  What it is planned by beside the text (settings) is in `shape`.
@@ -200,6 +202,7 @@ typedef struct SearchRequest
 	double		radius;
 	double		range_filter;
 	Ranker	   *ranker;			/* NULL: none */
+	Ranker	   *column_ranker;	/* whose columns the statement has: ranker, or that of a hybrid search */
 	int			norder;
 	SortKey   **order;
 	Output	   *output;
@@ -260,6 +263,7 @@ typedef struct Hits
 	bool		(*skip) (const Hit *hit, void *arg);	/* NULL: none is left out (iterators) */
 	void	   *skip_arg;
 	int64		wanted;			/* hits to be found: 0: offset + limit */
+	bool		whole_ties;		/* and all that are as near as the last of them */
 	/* groups */
 	int			ngroups;
 	int			nfull;
@@ -286,6 +290,9 @@ extern char *IdText(Oid type, Datum id);
 extern Jsonb *EntityWithOffset(Jsonb *entity, int64 element);
 
 /* ---- rank.c ---- */
+
+/* Searches of a hybrid search. */
+#define MAX_SUB_REQUESTS 1024
 
 typedef enum RankKind
 {

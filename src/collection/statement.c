@@ -67,8 +67,7 @@ SearchCall(FunctionCallInfo fcinfo, void (*function) (FunctionCallInfo fcinfo, S
 		MemoryContextSwitchTo(scope.context);
 		function(fcinfo, &scope);
 		SPI_finish();
-		if (scope.nest > 0)
-			AtEOXact_GUC(true, scope.nest);
+		ScopeEnd(&scope);
 	}
 	PG_FINALLY();
 	{
@@ -84,6 +83,14 @@ ScopeSet(SearchScope *scope, const char *name, const char *value)
 	if (scope->nest == 0)
 		scope->nest = NewGUCNestLevel();
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+ScopeEnd(SearchScope *scope)
+{
+	if (scope->nest > 0)
+		AtEOXact_GUC(true, scope->nest);
+	scope->nest = 0;
 }
 
 /* ---- statements ---- */
