@@ -101,7 +101,7 @@ DECLARE
 	detail text;
 BEGIN
 	PERFORM milvus.insert('types', jsonb_build_array('{"id": 100}'::jsonb, jsonb_build_object('id', 101, field, value)));
-	RETURN 'inserted';
+	RAISE EXCEPTION 'inserted';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
 	RETURN format('%s (%s, %s)', SQLERRM, SQLSTATE, detail);

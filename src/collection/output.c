@@ -334,7 +334,7 @@ push_time(JsonbParseState **state, JsonbIteratorToken token, Datum value, const 
 	length = strlen(text);
 	if (length > 6 && strcmp(text + length - 6, "+00:00") == 0)
 		strcpy(text + length - 6, "Z");
-	push_text(state, token, text, strlen(text));
+	push_text(state, token, pstrdup(text), strlen(text));	/* it is read later */
 }
 
 void
