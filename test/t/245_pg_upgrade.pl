@@ -27,7 +27,7 @@ fill_pair($old, 1, 3000);
 is(flush($old), 1, 'sealed');
 both($old, 'UPDATE TABLE SET a = a + 1 WHERE id % 50 = 0');
 both($old, 'DELETE FROM TABLE WHERE id % 77 = 0');
-both($old, 'ALTER TABLE TABLE ADD COLUMN late text DEFAULT $$later$$');
+$old->safe_psql('postgres', "ALTER TABLE $_ ADD COLUMN late text DEFAULT 'later'") foreach ('heap_rows', 'rows');
 fill_pair($old, 3001, 4000);
 is(flush($old), 1, 'sealed again');
 $old->safe_psql('postgres', q{SELECT milvus.compact_table('rows')});
@@ -35,10 +35,8 @@ $old->safe_psql('postgres', q{SELECT milvus.alter_table_options('rows', '{"compr
 
 # a segment whose stubs are not written yet: the list of what is left travels along
 fill_pair($old, 5001, 5500);
-$old->safe_psql('postgres', q{ALTER SYSTEM SET milvus.debug_point = 'table-seal-committed:error'; SELECT pg_reload_conf()});
-my ($status) = $old->psql('postgres', q{SELECT milvus.flush_table('rows')});
-isnt($status, 0, 'sealing ended early');
-$old->safe_psql('postgres', q{ALTER SYSTEM RESET milvus.debug_point; SELECT pg_reload_conf()});
+like(sql_state($old, q{SET milvus.debug_point = 'table-seal-committed:error'; SELECT milvus.flush_table('rows')}),
+	qr/XX000/, 'sealing ended early');
 is(unfinished_segments($old), 1, 'a segment is unfinished');
 fill_pair($old, 6001, 6100);
 
@@ -48,6 +46,21 @@ $old->safe_psql('postgres', 'CREATE INDEX items_embedding ON items USING ann (em
 insert_clustered($old, first => 2001, rows => 100, dim => 16);
 $old->safe_psql('postgres', 'CREATE INDEX rows_v ON rows USING ann (v vector_l2_ops)');
 is(table_problems($old), '', 'before: no problem');
+$old->safe_psql('postgres', q{
+	SELECT milvus.create_database('books', '{"timezone": "UTC"}'), milvus.create_collection('docs', 4, db_name => 'books');
+	SELECT milvus.create_collection('docs', 4), milvus.create_partition('docs', 'one'), milvus.create_alias('docs', 'nick')});
+
+# what is told of collections
+sub told
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', q{
+		SELECT milvus.describe_collection(collection_name, db_name) - 'collection_id', milvus.list_indexes(collection_name, db_name => db_name)
+			FROM milvus.collections ORDER BY db_name;
+		SELECT * FROM milvus.aliases; SELECT * FROM milvus.partitions ORDER BY 1, 2, 3; SELECT milvus.describe_database('books')});
+}
+my $told = told($old);
+like($told, qr/nick/, 'there is something to tell');
 $old->stop;
 
 sub upgrade
@@ -67,6 +80,7 @@ sub upgrade
 		],
 		"$name: pg_upgrade");
 	$to->start;
+	is(told($to), $told, "$name: the same is told of collections");
 	sound($to, $name);
 	is($to->safe_psql('postgres', 'SELECT relation, options FROM milvus.table_option'), 'rows|{"compression": "lz4"}', "$name: options");
 	is($to->safe_psql('postgres', 'SELECT count(*) FROM rows WHERE late = $$later$$'),
