@@ -15,7 +15,7 @@ SRCS = $(sort $(wildcard src/*.c src/kernels/*.c src/index/*.c src/segment/*.c \
 	src/types/*.c src/am/*/*.c src/planner/*.c src/coord_bgworkers/*.c \
 	src/streaming/*.c src/collection/*.c $(FILTER)/*.c) $(GENERATED))
 OBJS = $(SRCS:.c=.o)
-ALL_HEADERS = $(wildcard src/*.h src/*/*.h src/*/*/*.h)
+ALL_HEADERS = $(filter-out %.tab.h,$(wildcard src/*.h src/*/*.h src/*/*/*.h))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 INSTALL_SQL = $(sort $(wildcard sql/install/*.sql))
@@ -42,10 +42,8 @@ include $(PGXS)
 
 $(OBJS): $(ALL_HEADERS)
 
-$(FILTER)/filter_grammar.tab.c: $(FILTER)/filter_grammar.y
-	bison -Wall -Werror -d -o $@ $<
-$(FILTER)/filter_grammar.tab.h: $(FILTER)/filter_grammar.tab.c
-	@touch $@
+$(FILTER)/filter_grammar.tab.c $(FILTER)/filter_grammar.tab.h &: $(FILTER)/filter_grammar.y
+	bison -Wall -Werror -d -o $(FILTER)/filter_grammar.tab.c $<
 $(FILTER)/filter_lexer.yy.c: $(FILTER)/filter_lexer.l
 	flex -o $@ $<
 $(GENERATED:.c=.o) $(GENERATED:.c=.bc): $(FILTER)/filter_grammar.tab.h

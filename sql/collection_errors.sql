@@ -96,3 +96,26 @@ SELECT pg_temp.refused(s) FROM (VALUES
 	(11, 'SELECT milvus.list_partitions(NULL)'),
 	(12, 'SELECT milvus.get_load_state(''nothing'')')) AS v(i, s) ORDER BY i;
 DROP TABLE ordinary;
+
+-- no argument at all is an error, or nothing
+CREATE FUNCTION pg_temp.without_arguments(OUT asked text, OUT failures text) LANGUAGE plpgsql AS $$
+DECLARE
+	f record;
+	n integer := 0;
+BEGIN
+	FOR f IN SELECT p.oid::regprocedure AS signature, p.proname, p.pronargs FROM pg_proc p
+		WHERE p.pronamespace = 'milvus'::regnamespace AND p.pronargs > 0 AND NOT p.proisstrict AND p.prokind = 'f'
+			AND p.proargnames[1] = ANY ('{collection_name,db_name,alias,old_name,relation}') ORDER BY 1
+	LOOP
+		n := n + 1;
+		BEGIN
+			EXECUTE format('SELECT milvus.%I(%s)', f.proname, (SELECT string_agg('NULL', ', ') FROM generate_series(1, f.pronargs)));
+		EXCEPTION WHEN OTHERS THEN
+			IF SQLSTATE LIKE 'XX%' OR SQLSTATE LIKE '42%' AND SQLSTATE NOT IN ('42602', '42P01') THEN
+				failures := concat(failures, f.signature, ' ', SQLERRM, ' ');
+			END IF;
+		END;
+	END LOOP;
+	asked := CASE WHEN n > 40 THEN 'all' ELSE n::text END;
+END $$;
+SELECT asked, failures FROM pg_temp.without_arguments();

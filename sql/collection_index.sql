@@ -52,6 +52,26 @@ SELECT definition FROM pg_temp.definitions WHERE indrelid = 'c'::regclass;
 SELECT * FROM milvus.list_indexes('c', 'j');
 SELECT index_name, index_type FROM milvus.describe_index('c', 'half');
 
+-- filters write a JSON path as its index does
+SELECT milvus.explain_filter_schema('{"fields": [{"name": "j", "data_type": "JSON"}], "enable_dynamic_field": true}', f) AS filter
+	FROM unnest(ARRAY['j["a"][0] == 1', 'color == "red"']) WITH ORDINALITY f(f, i) ORDER BY i;
+SET enable_seqscan = off;
+SET enable_indexscan = off;
+EXPLAIN (COSTS OFF) SELECT FROM c WHERE j -> 'a' #> '{0}' = '1';
+EXPLAIN (COSTS OFF) SELECT FROM c WHERE "$meta" -> 'color' = '"red"';
+RESET enable_seqscan;
+RESET enable_indexscan;
+-- n-grams are pg_trgm's
+SELECT pg_temp.refused('SELECT milvus.create_index(''c'', ''{"field_name": "s", "index_name": "gram", "index_type": "NGRAM", "params": {"min_gram": 2, "max_gram": 3}}'')');
+SELECT milvus.drop_index('c', 's');
+SELECT pg_temp.refused('SELECT milvus.create_index(''c'', ''{"field_name": "s", "index_name": "gram", "index_type": "NGRAM", "params": {"min_gram": 2, "max_gram": 3}}'')');
+CREATE EXTENSION pg_trgm;
+SELECT milvus.create_index('c', '[{"field_name": "s", "index_name": "gram", "index_type": "NGRAM", "params": {"min_gram": 2, "max_gram": 3}},
+	{"field_name": "j", "index_name": "json_gram", "index_type": "NGRAM", "params": {"json_path": "j[\"it''s ->)\"][1][\"x\"]", "json_cast_type": "varchar", "min_gram": 2, "max_gram": 3}}]');
+SELECT definition FROM pg_temp.definitions WHERE indrelid = 'c'::regclass AND definition LIKE '%trgm%';
+SELECT milvus.drop_index('c', 'gram'), milvus.drop_index('c', 'json_gram');
+DROP EXTENSION pg_trgm;
+
 -- the same again is no error, another is
 SELECT pg_temp.refused(format('SELECT milvus.create_index(''c'', %L)', p)) FROM (VALUES
 	(1, '{"field_name": "v", "index_type": "HNSW", "metric_type": "L2", "params": {"efConstruction": "4", "M": "8"}}'),
@@ -92,6 +112,16 @@ SELECT index_name, field_name, index_type, metric_type, params FROM milvus.descr
 SELECT milvus.drop_index('c', 'mine');
 DROP INDEX c_h_idx;
 SELECT * FROM milvus.list_indexes('c');
+
+-- values that a btree cannot have; and MinHash
+SELECT milvus.create_collection('long', schema => '{"fields": [{"name": "id", "type": "INT64", "is_primary": true},
+	{"name": "key", "type": "VARCHAR", "params": {"max_length": 65535}, "is_partition_key": true}, {"name": "s", "type": "VARCHAR", "params": {"max_length": 65535}},
+	{"name": "bits", "type": "BINARY_VECTOR", "params": {"dim": 64}}]}',
+	index_params => '[{"field_name": "s", "index_type": "INVERTED"}, {"field_name": "bits", "index_type": "MINHASH_LSH", "metric_type": "MHJACCARD", "params": {"mh_lsh_band": 2}}]');
+SELECT definition FROM pg_temp.definitions WHERE indrelid = 'long'::regclass;
+INSERT INTO long (id, key, s, bits) SELECT i, string_agg(md5(i || ' ' || j), ''), string_agg(md5(j || ' ' || i), ''), i::bit(64)
+	FROM generate_series(1, 3) i, generate_series(1, 1000) j GROUP BY i;
+SELECT milvus.drop_collection('long');
 
 -- what Milvus refuses
 SELECT pg_temp.refused(format('SELECT milvus.create_index(''c'', %L)', p)) FROM (VALUES

@@ -195,6 +195,11 @@ SELECT pattern, verdict('s =~ r"' || pattern || '"') FROM (VALUES
 	('a**'), ('*a'), ('+'), ('[a-z\d\]]'), ('[]a]'), ('[^]a]'), ('[[:alpha:]_]'), ('[[:nothing:]]'), ('[a'), ('(a'), ('a)'), ('\Qa.b\E.'), ('\x41\x{42}\103'), ('\z'), ('\Z'), ('\q'), ('***=a'), ('}]'), ('')
 ) AS v(pattern);
 
+-- paths, as indexes and output fields name them
+SELECT path, milvus.explain_path_schema(schema, path) FROM filter_schemas, (VALUES ('i64'), ('j'), ('j["a"]["b c"]'), ('j[0]["x''y"]'), ('color'), ('$meta["color"][1]'), ('ai[3]'), ('sa[si]'), ('sa[2][ss]')) AS v(path) WHERE name = 'dyn';
+SELECT milvus.explain_path_schema(schema, 'i64 + 1') FROM filter_schemas WHERE name = 'dyn';
+SELECT milvus.explain_path_schema(schema, 'color') FROM filter_schemas WHERE name = 'fixed';
+
 -- depth and length are limited, length of chains is no depth
 SELECT length(milvus.explain_filter_schema(schema, 'i64 == 1' || repeat(' or i32 == 2', 20000))) < 200 FROM filter_schemas WHERE name = 'dyn';
 SELECT verdict(repeat('(', 200) || 'i64 == 1' || repeat(')', 200));

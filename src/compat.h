@@ -17,6 +17,7 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "common/base64.h"
 #include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
@@ -118,6 +119,12 @@
 
 /* A bitmap scan's next tuple: the block is an argument up to 17. */
 #define MILVUS_BITMAP_BY_BLOCK (PG_VERSION_NUM < 180000)
+
+#if PG_VERSION_NUM >= 180000
+#define MilvusBase64Decode(text, length, bytes, room) pg_b64_decode(text, length, (uint8 *) (bytes), room)
+#else
+#define MilvusBase64Decode(text, length, bytes, room) pg_b64_decode(text, length, bytes, room)
+#endif
 
 /* Up to PostgreSQL 15 a data type's input function cannot but throw. */
 #ifndef ereturn

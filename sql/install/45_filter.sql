@@ -5,6 +5,11 @@ CREATE FUNCTION milvus.explain_filter_schema(schema jsonb, filter text, filter_p
 COMMENT ON FUNCTION milvus.explain_filter_schema(jsonb, text, jsonb) IS
 	'the SQL of a filter over a collection schema in JSON, columns of the alias t; a line for each parameter follows';
 
+CREATE FUNCTION milvus.explain_path_schema(schema jsonb, path text) RETURNS text
+	AS 'MODULE_PATHNAME', 'milvus_explain_path_schema' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION milvus.explain_path_schema(jsonb, text) IS
+	'the SQL of a field, a key of JSON or a sub-field, as filters write it, and its type';
+
 CREATE FUNCTION milvus.filter_json_contains(value jsonb, element jsonb) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'milvus_filter_json_contains' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION milvus.filter_json_contains(jsonb, jsonb) IS

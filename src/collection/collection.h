@@ -57,12 +57,19 @@ typedef enum MilvusCode
  */
 extern int	errmilvus(MilvusCode code);
 
+/* clang does not know the name that a server built with gcc has for it */
+#ifdef __clang__
+#define MILVUS_PRINTF printf
+#else
+#define MILVUS_PRINTF PG_PRINTF_ATTRIBUTE
+#endif
+
 /* Milvus's text "<message>: invalid parameter", code 1100. */
 extern void MilvusInvalidParameter(const char *format, ...)
-			__attribute__((noreturn, format(gnu_printf, 1, 2)));
+			__attribute__((noreturn, format(MILVUS_PRINTF, 1, 2)));
 /* "<message>: invalid parameter[expected=...][actual=...]" */
 extern void MilvusInvalidValue(const char *expected, const char *actual, const char *format, ...)
-			__attribute__((noreturn, format(gnu_printf, 3, 4)));
+			__attribute__((noreturn, format(MILVUS_PRINTF, 3, 4)));
 
 /* ---- types (type.c) ---- */
 

@@ -200,7 +200,7 @@ extern void CheckProperties(Jsonb *properties);
 /* ---- others ---- */
 
 /* Run DDL with the caller's rights. */
-extern void MilvusExecute(const char *format, ...) __attribute__((format(gnu_printf, 1, 2)));
+extern void MilvusExecute(const char *format, ...) __attribute__((format(MILVUS_PRINTF, 1, 2)));
 /* name_constraint: a constraint's name, as PostgreSQL would choose one. */
 extern char *ConstraintName(const char *column, const char *what);
 

@@ -40,7 +40,8 @@ query_number(const char *sql)
 }
 
 /*
- * The view that carries the label, made when it is not there.
+ * The view that carries the label, made when it is not there.  It has a literal of a type of
+ * ours, whose input function loads the library: a restored view is labeled next.
  */
 static Oid
 database_view(Oid namespace_oid)
@@ -49,8 +50,9 @@ database_view(Oid namespace_oid)
 
 	if (OidIsValid(view))
 		return view;
-	MilvusExecute("CREATE VIEW %s AS SELECT %s::pg_catalog.text AS note", QualifiedName(namespace_oid, DATABASE_VIEW),
-				  quote_literal_cstr("properties of this Milvus database are the view's security label"));
+	MilvusExecute("CREATE VIEW %s AS SELECT %s::pg_catalog.text AS note, '[0]'::%s AS library", QualifiedName(namespace_oid, DATABASE_VIEW),
+				  quote_literal_cstr("properties of this Milvus database are the view's security label"),
+				  QualifiedName(MilvusTypeNamespace(), "vector"));
 	return get_relname_relid(DATABASE_VIEW, namespace_oid);
 }
 

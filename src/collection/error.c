@@ -74,7 +74,7 @@ errmilvus(MilvusCode code)
 /*
  * format's text, whatever its length.
  */
-static char *format_text(const char *format, va_list args) __attribute__((format(gnu_printf, 1, 0)));
+static char *format_text(const char *format, va_list args) __attribute__((format(MILVUS_PRINTF, 1, 0)));
 
 static char *
 format_text(const char *format, va_list args)

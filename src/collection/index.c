@@ -16,6 +16,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "collection/collection_internal.h"
+#include "collection/filter/filter.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "compat.h"
@@ -37,6 +38,9 @@ PG_FUNCTION_INFO_V1(milvus_list_indexes);
 PG_FUNCTION_INFO_V1(milvus_drop_index);
 PG_FUNCTION_INFO_V1(milvus_alter_index_properties);
 PG_FUNCTION_INFO_V1(milvus_drop_index_properties);
+
+/* Bytes of a key that a btree takes for certain; its limit is a third of a page. */
+#define MAX_BTREE_BYTES 2600
 
 /* An index as it was asked for. */
 typedef struct IndexDef
@@ -428,12 +432,21 @@ unsupported_type(const IndexDef *def)
 }
 
 /*
+ * May a value be too large for a page of a btree, or for the scalar columns of ann?
+ */
+static bool
+is_long(const CollectionField *field)
+{
+	return MilvusTypeIsString(field->type) && (field->max_length == 0 || field->max_length > MAX_BTREE_BYTES);
+}
+
+/*
  * The column that conditions on partitions use: the key itself, or $partition; NULL: neither.
  */
 static const char *
 partition_column(const Collection *collection)
 {
-	if (collection->partition_key != NULL)
+	if (collection->partition_key != NULL && !is_long(collection->partition_key))
 		return collection->partition_key->column;
 	return collection->partition_attnum != 0 ? COLLECTION_PARTITION_COLUMN : NULL;
 }
@@ -484,61 +497,56 @@ create_vector_index(const Collection *collection, IndexDef *def)
 }
 
 /*
- * A JSON path's value, f["a"]["b"][0], as an expression.
+ * The value at a JSON path as filters write it, so that an index over it serves them.
  */
 static char *
-json_path_expression(const CollectionField *field, const char *path)
+json_path_expression(const Collection *collection, const CollectionField *field, const char *path)
 {
-	StringInfoData sql;
-	const char *p = path;
-	bool		valid = *p != '\0';
+	FilterField json = {
+		.name = field->name,
+		.column = field->column,
+		.attnum = field->attnum,
+		.type = FILTER_JSON,
+		.nullable = field->nullable,
+		.is_dynamic = field->is_dynamic
+	};
+	FilterSchema schema = {.nfields = 1,.fields = &json,.enable_dynamic_field = field->is_dynamic};
+	FilterOptions options;
+	FilterType	type;
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "(%s", quote_identifier(field->column));
-	if (strncmp(p, field->name, strlen(field->name)) == 0 && (p[strlen(field->name)] == '[' || p[strlen(field->name)] == '\0'))
-		p += strlen(field->name);
-	else if (*p != '[')
+	FilterOptionsInit(&options);
+	options.alias = get_rel_name(collection->relid);
+	return FilterPathSQL(&schema, path, &options, &type);
+}
+
+/*
+ * The same as text, which is what patterns are matched with: the last -> or #> gets another >.
+ */
+static char *
+json_path_text(const char *expression)
+{
+	static const char *const operators[] = {"pg_catalog.->)", "pg_catalog.#>)"};
+	const char *last = NULL;
+	bool		quoted = false;
+
+	for (const char *p = expression; *p != '\0'; p++)
 	{
-		/* a bare key of the dynamic field */
-		size_t		n = strcspn(p, "[");
-
-		appendStringInfo(&sql, " OPERATOR(pg_catalog.->) %s", quote_literal_cstr(pnstrdup(p, n)));
-		p += n;
+		if (*p == '\'')
+			quoted = !quoted;
+		for (int i = 0; i < 2 && !quoted; i++)
+			if (strncmp(p, operators[i], strlen(operators[i])) == 0)
+				last = p + strlen(operators[i]) - 1;
 	}
-	while (valid && *p == '[')
-	{
-		const char *start = ++p;
-		char		quote = *p;
-
-		if (quote == '"' || quote == '\'')
-		{
-			start++;
-			for (p = start; *p != '\0' && *p != quote; p++)
-				;
-			appendStringInfo(&sql, " OPERATOR(pg_catalog.->) %s", quote_literal_cstr(pnstrdup(start, p - start)));
-			valid = *p == quote;
-			p += valid;
-		}
-		else
-		{
-			p += strspn(p, "0123456789");
-			valid = p > start && p - start <= 9;
-			appendStringInfo(&sql, " OPERATOR(pg_catalog.->) %s", pnstrdup(start, p - start));
-		}
-		valid = valid && *p == ']';
-		p += valid;
-	}
-	if (!valid || *p != '\0')
-		MilvusInvalidParameter("invalid json_path: %s", path);
-	appendStringInfoChar(&sql, ')');
-	return sql.data;
+	if (last == NULL)
+		return psprintf("(%s OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[])", expression);
+	return psprintf("%.*s>%s", (int) (last - expression), expression, last);
 }
 
 /*
  * PostgreSQL's index for a scalar field: method, and what is indexed.
  */
 static char *
-scalar_index(const IndexDef *def, const char **method)
+scalar_index(const Collection *collection, const IndexDef *def, const char **method)
 {
 	const CollectionField *field = def->field;
 	MilvusType	type = field->type;
@@ -566,7 +574,8 @@ scalar_index(const IndexDef *def, const char **method)
 		*method = "gin";
 		if (type == MILVUS_JSON && def->json_path == NULL)
 			MilvusInvalidParameter("JSON field with ngram index must specify json path");
-		return psprintf("%s %s", type == MILVUS_JSON ? psprintf("((%s)::pg_catalog.text)", json_path_expression(field, def->json_path)) : column,
+		return psprintf("%s %s", type == MILVUS_JSON ?
+						psprintf("(%s)", json_path_text(json_path_expression(collection, field, def->json_path))) : column,
 						QualifiedName(MilvusExtensionNamespace(extension), "gin_trgm_ops"));
 	}
 	if (type == MILVUS_JSON)
@@ -585,9 +594,9 @@ scalar_index(const IndexDef *def, const char **method)
 			(strncmp(upper_text(def->json_cast_type), "ARRAY", 5) == 0 || pg_strcasecmp(def->json_cast_type, "JSON") == 0))
 		{
 			*method = "gin";
-			return psprintf("(%s) pg_catalog.jsonb_path_ops", json_path_expression(field, def->json_path));
+			return psprintf("(%s) pg_catalog.jsonb_path_ops", json_path_expression(collection, field, def->json_path));
 		}
-		return psprintf("(%s)", json_path_expression(field, def->json_path));
+		return psprintf("(%s)", json_path_expression(collection, field, def->json_path));
 	}
 	if (type == MILVUS_GEOMETRY)
 	{
@@ -609,6 +618,8 @@ scalar_index(const IndexDef *def, const char **method)
 		MilvusInvalidParameter("TRIE are only supported on varchar field");
 	if (strcmp(def->type, "STL_SORT") == 0 && (type == MILVUS_BOOL || type == MILVUS_TEXT))
 		MilvusInvalidParameter("STL_SORT are only supported on numeric, varchar or timestamptz field");
+	if (is_long(field))
+		*method = "hash";
 	if (strcmp(def->type, "BITMAP") == 0)
 	{
 		if (field->is_primary)
@@ -639,7 +650,7 @@ create_scalar_index(const Collection *collection, IndexDef *def)
 	def->metric = METRIC_NONE;
 	if (def->json_path != NULL && def->field->type != MILVUS_JSON)
 		MilvusInvalidParameter("json_path is only for fields of type JSON");
-	elements = scalar_index(def, &method);
+	elements = scalar_index(collection, def, &method);
 	name = index_relation_name(collection, def->field->column);
 	MilvusExecute("CREATE INDEX %s ON %s USING %s (%s)", quote_identifier(name), collection->relation, method, elements);
 	add_entry(collection, def, name);
@@ -769,7 +780,8 @@ IndexAfterCreate(const Collection *collection)
 	if (key == NULL)
 		return;
 	name = index_relation_name(collection, key->column);
-	MilvusExecute("CREATE INDEX %s ON %s (%s)", quote_identifier(name), collection->relation, quote_identifier(key->column));
+	MilvusExecute("CREATE INDEX %s ON %s USING %s (%s)", quote_identifier(name), collection->relation,
+				  is_long(key) ? "hash" : "btree", quote_identifier(key->column));
 	json = begin_entries(collection, key, "");
 	append_entry(json, "", name, "STL_SORT", METRIC_NONE, NULL, NULL, NULL, true);
 	JsonEnd(json, ']');

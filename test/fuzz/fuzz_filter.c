@@ -129,9 +129,9 @@ skip_quoted(const char *p, bool escapes)
 
 /* All that is not a constant or a column is ours. */
 static void
-check_sql(const Input *input)
+check_sql(const Input *input, const char *sql)
 {
-	const char *p = input->result->sql;
+	const char *p = sql;
 	int			open = 0;
 	bool		seen[64] = {false};
 	int			nseen = 0;
@@ -140,7 +140,7 @@ check_sql(const Input *input)
 	{
 		if (*p == '\'')
 		{
-			bool		escapes = p > input->result->sql && p[-1] == 'E';
+			bool		escapes = p > sql && p[-1] == 'E';
 			const char *end = skip_quoted(p, escapes);
 
 			/* a backslash in a plain literal would depend on a setting */
@@ -186,7 +186,7 @@ check_sql(const Input *input)
 		}
 	}
 	require(open == 0);
-	require(nseen == (input->result->nparams < 64 ? input->result->nparams : nseen));
+	require(sql != input->result->sql || nseen == input->result->nparams || input->result->nparams > 64 || input->result->element_sql != NULL);
 }
 
 int
@@ -225,7 +225,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		FilterSQL  *first = input.result;
 
-		check_sql(&input);
+		check_sql(&input, first->sql);
+		if (first->element_sql != NULL)
+			check_sql(&input, first->element_sql);
 		require(ServerTry(compile, &input) == 0);
 		require(strcmp(first->sql, input.result->sql) == 0 && first->nparams == input.result->nparams);
 	}

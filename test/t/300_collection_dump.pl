@@ -39,13 +39,15 @@ $node->safe_psql('postgres', q{
 sub told
 {
 	my ($database) = @_;
+	# rows of scalar indexes are the planner's estimate
+	$node->safe_psql($database, 'ANALYZE');
 	return $node->safe_psql($database, q{
 		SELECT db_name, collection_name, milvus.describe_collection(collection_name, db_name) - 'collection_id',
 			(SELECT jsonb_agg(to_jsonb(i)) FROM milvus.collection_indexes(collection_name, db_name) i),
 			(SELECT row_count FROM milvus.get_collection_stats(collection_name, db_name))
 			FROM milvus.collections ORDER BY 1, 2;
-		SELECT db_name, collection_name, partition_name, load_state FROM milvus.partitions;
-		SELECT * FROM milvus.aliases;
+		SELECT db_name, collection_name, partition_name, load_state FROM milvus.partitions ORDER BY 1, 2, 3;
+		SELECT * FROM milvus.aliases ORDER BY 1, 2;
 		SELECT milvus.describe_database(d) FROM milvus.list_databases() d});
 }
 

@@ -126,8 +126,9 @@ typedef struct FilterSQL
 								 * for others.  Names the type of each parameter, so equal texts have equal types. */
 	bool		is_true;		/* matches all rows: the text was empty or a constant */
 	bool		is_sample;		/* holds random_sample: volatile */
-	const char *element_struct; /* of an element_filter, the struct array's name */
-	const char *element_sql;	/* and its condition on milvus_e, as in the EXISTS of sql */
+	const char *element_struct; /* of an element_filter, the struct array's name; NULL: there is none */
+	const char *element_sql;	/* "ROWS FROM (...) WITH ORDINALITY AS milvus_e(..., n) WHERE ...": the elements that
+								 * match, n their numbers from 1; it may use parameters that sql does not */
 	int			nparams;
 	const FilterParam *params;
 } FilterSQL;

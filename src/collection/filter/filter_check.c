@@ -12,8 +12,6 @@
 #define MAX_SLOP PG_UINT32_MAX
 /* Nearer to 0 or 1 a sample is none. */
 #define SAMPLE_EPSILON 1e-10
-/* The last subscript that an array can have, from 0. */
-#define MAX_SUBSCRIPT (PG_INT32_MAX - 1)
 
 typedef enum OperandKind
 {
@@ -37,66 +35,7 @@ typedef struct Operand
 
 static Operand check(FilterContext *context, FilterNode *node);
 
-/* ---- names ---- */
-
-static const FilterField *
-find_field(const FilterField *fields, int nfields, const char *name)
-{
-	for (int i = 0; i < nfields; i++)
-	{
-		if (strcmp(fields[i].name, name) == 0)
-			return &fields[i];
-	}
-	return NULL;
-}
-
-/*
- * The field of a name.  A name that is no field's is a key of the dynamic field: then *is_key.
- */
-static const FilterField *
-resolve_name(FilterContext *context, const char *name, bool *is_key)
-{
-	const FilterSchema *schema = context->schema;
-	const FilterField *field = find_field(schema->fields, schema->nfields, name);
-
-	*is_key = false;
-	if (pg_strcasecmp(name, "null") == 0)
-		FILTER_INVALID(context, "NULL literal is not supported in expressions");
-	if (field != NULL && !(field->is_dynamic && !schema->enable_dynamic_field))
-		return field;
-	if (schema->enable_dynamic_field && field == NULL)
-	{
-		for (int i = 0; i < schema->nfields; i++)
-		{
-			if (schema->fields[i].is_dynamic)
-			{
-				*is_key = strcmp(name, "$meta") != 0;
-				return &schema->fields[i];
-			}
-		}
-	}
-	FILTER_INVALID(context, "field %s not exist", name);
-	return NULL;
-}
-
-static FilterColumn
-make_column(const FilterField *field)
-{
-	FilterColumn column = {0};
-
-	column.field = field;
-	column.index = -1;
-	return column;
-}
-
-/* The type of what a column names; of an element of an array, the element's. */
-FilterType
-FilterColumnType(const FilterColumn *column)
-{
-	if (column->is_element || column->index >= 0)
-		return column->field->element_type;
-	return column->field->type;
-}
+/* ---- operands ---- */
 
 static Operand
 column_operand(FilterColumn column)
@@ -107,171 +46,6 @@ column_operand(FilterColumn column)
 	operand.type = FilterColumnType(&column);
 	return operand;
 }
-
-/* A bare name. */
-static Operand
-check_identifier(FilterContext *context, FilterSpan name)
-{
-	bool		is_key;
-	const char *string = FilterSlice(context, name);
-	FilterColumn column = make_column(resolve_name(context, string, &is_key));
-
-	if (is_key)
-	{
-		column.npath = 1;
-		column.path = palloc(sizeof(char *));
-		column.path[0] = string;
-	}
-	else if (column.field->type == FILTER_TEXT)
-		FILTER_INVALID(context, "filter on text field (%s) is not supported yet", string);
-	else if (column.field->type == FILTER_ARRAY_OF_STRUCT)
-		FILTER_INVALID(context, "struct array field %s can only be accessed with its sub-fields", string);
-	return column_operand(column);
-}
-
-/* f["a"][0]: keys of JSON, or an index into an array. */
-static Operand
-check_path(FilterContext *context, FilterSpan token)
-{
-	FilterSpan	part = token;
-	FilterColumn column;
-	const char *name;
-	bool		is_key;
-	int			room = 4;
-
-	/* the name ends at the first bracket; strings may hold others */
-	part.end = token.start + (int) strcspn(context->text + token.start, "[");
-	name = FilterSlice(context, part);
-	column = make_column(resolve_name(context, name, &is_key));
-	if (column.field->type != FILTER_JSON && column.field->type != FILTER_ARRAY)
-		FILTER_INVALID(context, "%s data type not supported accessed with []", FilterTypeName(column.field->type));
-	column.path = palloc(room * sizeof(char *));
-	if (is_key)
-		column.path[column.npath++] = name;
-
-	while (part.end < token.end)
-	{
-		const char *key;
-		char		first;
-
-		/* from one bracket to the one that closes it */
-		part.start = part.end + 1;
-		first = context->text[part.start];
-		if (first >= '0' && first <= '9')
-		{
-			part.end = part.start + (int) strspn(context->text + part.start, "0123456789");
-			key = FilterSlice(context, part);
-			if (column.field->type == FILTER_ARRAY)
-			{
-				bool		overflows;
-				int64		index = FilterReadInteger(context, part, &overflows);
-
-				if (column.index >= 0)
-					FILTER_INVALID(context, "array field %s can only be accessed with one index", name);
-				column.index = overflows || index > MAX_SUBSCRIPT ? MAX_SUBSCRIPT : index;
-			}
-		}
-		else
-		{
-			bool		is_raw = first == 'r' || first == 'R';
-			char		quote;
-
-			part.end = part.start + (int) strcspn(context->text + part.start, "\"'");
-			quote = context->text[part.end++];
-			while (context->text[part.end] != quote)
-				part.end += context->text[part.end] == '\\' ? 2 : 1;
-			part.end++;
-			if (column.field->type == FILTER_ARRAY)
-				FILTER_INVALID(context, "can only access array field with integer index");
-			key = FilterReadString(context, part, is_raw ? ESCAPES_STRICT : ESCAPES_KEPT);
-			if (key[0] == '\0')
-				FILTER_INVALID(context, "invalid identifier: %s", FilterSlice(context, token));
-		}
-		if (column.field->type == FILTER_JSON)
-		{
-			if (column.npath == room)
-				column.path = repalloc(column.path, (room *= 2) * sizeof(char *));
-			column.path[column.npath++] = key;
-		}
-		part.end++;				/* the closing bracket */
-	}
-	return column_operand(column);
-}
-
-/* A sub-field of a struct array, both by their names. */
-static FilterColumn
-struct_column(FilterContext *context, const char *name, const char *sub_name)
-{
-	const FilterField *parent = find_field(context->schema->fields, context->schema->nfields, name);
-	const FilterField *field = parent == NULL || parent->type != FILTER_ARRAY_OF_STRUCT ? NULL :
-		find_field(parent->fields, parent->nfields, sub_name);
-	FilterColumn column;
-
-	if (field == NULL)
-		FILTER_INVALID(context, "field %s[%s] not exist", name, sub_name);
-	column = make_column(field);
-	column.parent = parent;
-	return column;
-}
-
-/* s[sub] and s[3][sub] */
-static Operand
-check_struct_field(FilterContext *context, FilterNode *node)
-{
-	FilterSpan	name = node->name;
-	FilterSpan	sub = node->name;
-	FilterColumn column;
-
-	name.end = name.start + (int) strcspn(context->text + name.start, "[");
-	sub.end--;
-	while (context->text[sub.end - 1] != '[')
-		sub.end--;
-	sub.start = sub.end;
-	sub.end = node->name.end - 1;
-	column = struct_column(context, FilterSlice(context, name), FilterSlice(context, sub));
-	if (node->kind == NODE_STRUCT_ELEMENT)
-	{
-		FilterSpan	digits = {name.end + 1, sub.start - 2};
-		bool		overflows;
-		int64		index = FilterReadInteger(context, digits, &overflows);
-
-		column.index = overflows || index > MAX_SUBSCRIPT ? MAX_SUBSCRIPT : index;
-	}
-	return column_operand(column);
-}
-
-/* $[sub] and $, the current element */
-static Operand
-check_element(FilterContext *context, FilterNode *node)
-{
-	FilterColumn column;
-
-	if (node->kind == NODE_SELF)
-	{
-		if (context->elements == NULL || context->elements->type != FILTER_ARRAY)
-			FILTER_INVALID(context, "$ syntax can only be used inside MATCH_* of an array field");
-		column = make_column(context->elements);
-	}
-	else
-	{
-		FilterSpan	name = {node->name.start + 2, node->name.end - 1};
-		const char *sub_name = FilterSlice(context, name);
-		const FilterField *field;
-
-		if (context->elements == NULL)
-			FILTER_INVALID(context, "$[%s] syntax can only be used inside ElementFilter or MATCH_*", sub_name);
-		field = find_field(context->elements->fields, context->elements->nfields, sub_name);
-		if (field == NULL)
-			FILTER_INVALID(context, "array field not found: %s[%s], error: field %s[%s] not exist",
-						   context->elements_name, sub_name, context->elements_name, sub_name);
-		column = make_column(field);
-		column.parent = context->elements;
-	}
-	column.is_element = true;
-	return column_operand(column);
-}
-
-/* ---- operands ---- */
 
 static Operand
 value_operand(FilterValue value)
@@ -932,13 +706,13 @@ check_null(FilterContext *context, FilterNode *node)
 {
 	FilterNode *child = node->items[0];
 	const FilterField *field = child->kind != NODE_IDENTIFIER ? NULL :
-		find_field(context->schema->fields, context->schema->nfields, FilterSlice(context, child->name));
+		FilterFindField(context->schema->fields, context->schema->nfields, FilterSlice(context, child->name));
 	FilterCond *cond;
 	Operand		operand;
 
 	if (field != NULL && field->type == FILTER_ARRAY_OF_STRUCT && field->nfields > 0)
 	{
-		operand = column_operand(make_column(&field->fields[0]));
+		operand = column_operand(FilterMakeColumn(&field->fields[0]));
 		operand.column.parent = field;
 	}
 	else
@@ -1027,7 +801,7 @@ check_length(FilterContext *context, FilterNode *node)
 {
 	FilterNode *child = node->items[0];
 	const FilterField *field = child->kind != NODE_IDENTIFIER ? NULL :
-		find_field(context->schema->fields, context->schema->nfields, FilterSlice(context, child->name));
+		FilterFindField(context->schema->fields, context->schema->nfields, FilterSlice(context, child->name));
 	Operand		operand;
 
 	if (child->kind != NODE_IDENTIFIER && child->kind != NODE_PATH && child->kind != NODE_STRUCT_FIELD)
@@ -1035,7 +809,7 @@ check_length(FilterContext *context, FilterNode *node)
 					   FilterSource(context, node->span));
 	if (field != NULL && field->type == FILTER_ARRAY_OF_STRUCT && field->nfields > 0)
 	{
-		operand = column_operand(make_column(&field->fields[0]));
+		operand = column_operand(FilterMakeColumn(&field->fields[0]));
 		operand.column.parent = field;
 	}
 	else
@@ -1056,12 +830,12 @@ check_argument(FilterContext *context, FilterNode *node)
 {
 	bool		is_key;
 	const char *name = FilterSlice(context, node->name);
-	const FilterField *field = resolve_name(context, name, &is_key);
+	const FilterField *field = FilterResolveName(context, name, &is_key);
 
 	/* text fields are for text_match alone */
 	if (!is_key && field->type == FILTER_TEXT)
-		return column_operand(make_column(field));
-	return check_identifier(context, node->name);
+		return column_operand(FilterMakeColumn(field));
+	return column_operand(FilterNamedColumn(context, node->name));
 }
 
 static Operand
@@ -1160,7 +934,7 @@ check_elements(FilterContext *context, FilterNode *node)
 {
 	static const char *const names[] = {"ElementFilter", "MATCH_ANY", "MATCH_ALL", "MATCH_LEAST", "MATCH_MOST", "MATCH_EXACT"};
 	const char *name = FilterSlice(context, node->name);
-	const FilterField *field = find_field(context->schema->fields, context->schema->nfields, name);
+	const FilterField *field = FilterFindField(context->schema->fields, context->schema->nfields, name);
 	FilterCond *cond = make_cond(COND_ELEMENTS);
 	Operand		operand;
 
@@ -1272,7 +1046,19 @@ check_plain_string(FilterContext *context, FilterNode *node)
 static Operand
 check_name(FilterContext *context, FilterNode *node)
 {
-	return node->kind == NODE_PATH ? check_path(context, node->name) : check_identifier(context, node->name);
+	switch (node->kind)
+	{
+		case NODE_PATH:
+			return column_operand(FilterPathColumn(context, node->name));
+		case NODE_STRUCT_FIELD:
+		case NODE_STRUCT_ELEMENT:
+			return column_operand(FilterStructColumn(context, node));
+		case NODE_SUB_FIELD:
+		case NODE_SELF:
+			return column_operand(FilterElementColumn(context, node));
+		default:
+			return column_operand(FilterNamedColumn(context, node->name));
+	}
 }
 
 /* ISO '...' and INTERVAL '...' */
@@ -1306,10 +1092,10 @@ static const CheckFunction check_functions[] = {
 	[NODE_TEMPLATE] = check_template,
 	[NODE_IDENTIFIER] = check_name,
 	[NODE_PATH] = check_name,
-	[NODE_STRUCT_FIELD] = check_struct_field,
-	[NODE_STRUCT_ELEMENT] = check_struct_field,
-	[NODE_SUB_FIELD] = check_element,
-	[NODE_SELF] = check_element,
+	[NODE_STRUCT_FIELD] = check_name,
+	[NODE_STRUCT_ELEMENT] = check_name,
+	[NODE_SUB_FIELD] = check_name,
+	[NODE_SELF] = check_name,
 	[NODE_ISO] = check_time,
 	[NODE_INTERVAL] = check_time,
 	[NODE_UNARY] = check_unary,

@@ -27,6 +27,7 @@
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(milvus_explain_filter_schema);
+PG_FUNCTION_INFO_V1(milvus_explain_path_schema);
 PG_FUNCTION_INFO_V1(milvus_filter_json_contains);
 PG_FUNCTION_INFO_V1(milvus_filter_match_query);
 PG_FUNCTION_INFO_V1(milvus_filter_match_count);
@@ -348,6 +349,19 @@ milvus_explain_filter_schema(PG_FUNCTION_ARGS)
 		appendStringInfo(&lines, "\n$%d = %s", i + 1, quote_literal_cstr(result->params[i].text));
 	}
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(lines.data, lines.len));
+}
+
+/* explain_path_schema(schema jsonb, path text) */
+Datum
+milvus_explain_path_schema(PG_FUNCTION_ARGS)
+{
+	FilterOptions options;
+	FilterType	type;
+	char	   *sql;
+
+	FilterOptionsInit(&options);
+	sql = FilterPathSQL(FilterSchemaFromJson(PG_GETARG_JSONB_P(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)), &options, &type);
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s is %s", sql, FilterTypeName(type))));
 }
 
 /* Does a JSON array have this element, itself an array? */

@@ -211,10 +211,19 @@ typedef struct FilterCond
 	struct FilterCond **items;
 } FilterCond;
 
+/* filter_names.c */
+extern const FilterField *FilterFindField(const FilterField *fields, int nfields, const char *name);
+extern const FilterField *FilterResolveName(FilterContext *context, const char *name, bool *is_key);
+extern FilterColumn FilterMakeColumn(const FilterField *field);
+extern FilterType FilterColumnType(const FilterColumn *column);
+extern FilterColumn FilterNamedColumn(FilterContext *context, FilterSpan name);
+extern FilterColumn FilterPathColumn(FilterContext *context, FilterSpan token);
+extern FilterColumn FilterStructColumn(FilterContext *context, FilterNode *node);
+extern FilterColumn FilterElementColumn(FilterContext *context, FilterNode *node);
+
 /* filter_check.c */
 extern FilterCond *FilterCheck(FilterContext *context, FilterNode *tree);
 extern void FilterCheckPath(FilterContext *context, FilterNode *tree, FilterColumn *column, FilterType *type);
-extern FilterType FilterColumnType(const FilterColumn *column);
 
 /* filter_time.c */
 extern char *FilterReadTimestamp(FilterContext *context, const char *string);
