@@ -11,6 +11,8 @@
 #include "catalog/pg_type.h"
 #include "collection/search_internal.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
@@ -315,21 +317,102 @@ by_keys(const void *a, const void *b, void *arg)
 	return by_distance(a, b, arg);
 }
 
-void
-HitsRun(Hits *hits, SearchRequest *request, int query)
+static void
+begin(Hits *hits, SearchRequest *request)
 {
-	MemoryContext before = MemoryContextSwitchTo(hits->context);
-
 	hits->request = request;
 	hits->id_type = request->collection->primary->typid;
 	hits->id_byval = get_typbyval(hits->id_type);
 	if (hits->wanted == 0)
 		hits->wanted = request->offset + request->limit;
+}
+
+void
+HitsRun(Hits *hits, SearchRequest *request, int query)
+{
+	MemoryContext before = MemoryContextSwitchTo(hits->context);
+
+	begin(hits, request);
 	request->params->values[0] = request->vectors[query];
 	StatementRun(request->plan, request->params, take_row, hits);
 	/* rows come in the order of distance, or nearly so; equal ones by id */
 	qsort_arg(hits->hits, hits->n, sizeof(Hit), by_distance, hits);
 	MemoryContextSwitchTo(before);
+}
+
+/* ---- all queries ---- */
+
+typedef struct Batch
+{
+	Hits	   *hits;
+	int			query;			/* whose rows come */
+	bool		full;			/* no more of them are wanted */
+	HitsDone	done;
+	void	   *arg;
+} Batch;
+
+static void
+end_query(Hits *hits, int query, HitsDone done, void *arg)
+{
+	MemoryContext before = MemoryContextSwitchTo(hits->context);
+
+	qsort_arg(hits->hits, hits->n, sizeof(Hit), by_distance, hits);
+	done(hits, query, arg);
+	MemoryContextSwitchTo(before);
+	HitsReset(hits);
+}
+
+/*
+ * Rows of one query after the other, as a nested loop gives them.
+ */
+static bool
+take_batched_row(TupleTableSlot *slot, void *arg)
+{
+	Batch	   *batch = arg;
+	int			query = (int) DatumGetInt64(slot->tts_values[slot->tts_tupleDescriptor->natts - 1]) - 1;
+
+	if (query < batch->query)
+		elog(ERROR, "rows of query %d came after those of query %d", query, batch->query);
+	for (; batch->query < query; batch->query++)
+	{
+		end_query(batch->hits, batch->query, batch->done, batch->arg);
+		batch->full = false;
+	}
+	if (!batch->full)
+	{
+		MemoryContext before = MemoryContextSwitchTo(batch->hits->context);
+
+		batch->full = !take_row(slot, batch->hits);
+		MemoryContextSwitchTo(before);
+	}
+	return true;
+}
+
+void
+HitsRunAll(Hits *hits, SearchRequest *request, HitsDone done, void *arg)
+{
+	Batch		batch = {.hits = hits,.done = done,.arg = arg};
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+
+	begin(hits, request);
+	if (!request->batched)
+	{
+		for (int query = 0; query < request->nq; query++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			HitsRun(hits, request, query);
+			done(hits, query, arg);
+			HitsReset(hits);
+		}
+		return;
+	}
+	get_typlenbyvalalign(request->vector_type, &typlen, &typbyval, &typalign);
+	request->params->values[0] = PointerGetDatum(construct_array(request->vectors, request->nq, request->vector_type, typlen, typbyval, typalign));
+	StatementRun(request->plan, request->params, take_batched_row, &batch);
+	for (; batch.query < request->nq; batch.query++)
+		end_query(hits, batch.query, done, arg);
 }
 
 void

@@ -497,7 +497,7 @@ hybrid_search(FunctionCallInfo fcinfo, SearchScope *scope)
 		/* the list's ranker scores entities by columns of theirs */
 		if (hybrid.ranker->kind == RANK_DECAY || hybrid.ranker->kind == RANK_BOOST)
 			request->column_ranker = hybrid.ranker;
-		RequestPrepare(request, false);
+		RequestPrepare(request, false, false);
 		hybrid.hits[i].request = request;
 		hybrid.hits[i].context = AllocSetContextCreate(CurrentMemoryContext, "milvus search hits", ALLOCSET_DEFAULT_SIZES);
 	}

@@ -235,7 +235,7 @@ search_iterator(FunctionCallInfo fcinfo, SearchScope *scope)
 	size = page_size(batch_size, limit, token.count);
 	if (size == 0)
 		return;
-	RequestPrepare(&request, true);
+	RequestPrepare(&request, true, false);
 	RequestApplySettings(scope, &request);
 	hits.request = &request;
 	hits.want_entity = true;

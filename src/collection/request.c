@@ -528,7 +528,7 @@ operator_of(MilvusMetric metric)
 }
 
 /*
- * The distance to $1, smaller is nearer.
+ * The distance to the vector, $1 or one of its elements, smaller is nearer.
  */
 static void
 append_distance(const SearchRequest *request, StringInfo sql)
@@ -537,11 +537,12 @@ append_distance(const SearchRequest *request, StringInfo sql)
 	Oid			type = field->type == MILVUS_ARRAY_OF_VECTOR ? get_element_type(field->typid) : field->typid;
 	const char *schema = type == BITOID ? quote_identifier(get_namespace_name(MilvusTypeNamespace())) : type_schema(type);
 	const char *column = ColumnSql(field->column);
+	const char *vector = request->batched ? "q.v" : "$1";
 
 	switch (request->target)
 	{
 		case TARGET_VECTOR:
-			appendStringInfo(sql, "%s OPERATOR(%s.%s) $1", column, schema, operator_of(request->metric));
+			appendStringInfo(sql, "%s OPERATOR(%s.%s) %s", column, schema, operator_of(request->metric), vector);
 			return;
 		case TARGET_ELEMENT:
 			appendStringInfo(sql, "v.v OPERATOR(%s.%s) $1", schema, operator_of(request->metric));
@@ -565,10 +566,11 @@ append_distance(const SearchRequest *request, StringInfo sql)
 
 /*
  * The statement that finds rows for one vector, $1, in the order of distance.  Hits that are left out (iterators),
- * groups and nearest rows that are too near make the number of rows unknown: then it streams.
+ * groups and nearest rows that are too near make the number of rows unknown: then it streams.  allow_batch: it may be one
+ * statement for all vectors, for HitsRunAll.
  */
 void
-RequestPrepare(SearchRequest *request, bool skips)
+RequestPrepare(SearchRequest *request, bool skips, bool allow_batch)
 {
 	StringInfoData sql;
 	StringInfoData shape;
@@ -577,10 +579,15 @@ RequestPrepare(SearchRequest *request, bool skips)
 	const char *element_schema = NULL;
 
 	request->params = palloc0(sizeof(Params));
-	ParamsAdd(request->params, request->vector_type, (Datum) 0);
 	request->streams = skips || request->group_by != NULL || request->has_range_filter;
+	/* without an index many vectors are compared with each row that is read, by a matrix product */
+	request->batched = allow_batch && request->nq > 1 && !request->streams && request->target == TARGET_VECTOR &&
+		!OidIsValid(request->field->index) && request->field->type != MILVUS_SPARSE_VECTOR;
+	ParamsAdd(request->params, request->batched ? get_array_type(request->vector_type) : request->vector_type, (Datum) 0);
 
 	initStringInfo(&sql);
+	if (request->batched)
+		appendStringInfoString(&sql, "SELECT s.*, q.n FROM pg_catalog.unnest($1) WITH ORDINALITY AS q(v, n) CROSS JOIN LATERAL (");
 	appendStringInfoString(&sql, "SELECT ");
 	append_distance(request, &sql);
 	appendStringInfo(&sql, ", %s", PrimarySql(request->collection));
@@ -637,6 +644,8 @@ RequestPrepare(SearchRequest *request, bool skips)
 	appendStringInfoString(&sql, " ORDER BY 1");
 	if (!request->streams)
 		appendStringInfo(&sql, " LIMIT " INT64_FORMAT, request->offset + request->limit);
+	if (request->batched)
+		appendStringInfoString(&sql, ") AS s");
 
 	initStringInfo(&shape);
 	foreach(cell, request->settings)

@@ -50,7 +50,7 @@ read_arguments(FunctionCallInfo fcinfo, SearchRequest *request)
 	request->timezone = TEXT_ARG(19);
 	request->collection = CollectionOpen(TEXT_ARG(20), TEXT_ARG(0), AccessShareLock, false);
 	RequestRead(request);
-	RequestPrepare(request, false);
+	RequestPrepare(request, false, true);
 }
 
 static Hits
@@ -76,42 +76,41 @@ EntityWithOffset(Jsonb *entity, int64 element)
 }
 
 static void
+tell_entities(Hits *hits, int query, void *arg)
+{
+	ReturnSetInfo *rsinfo = arg;
+	const SearchRequest *request = hits->request;
+	bool		is_text = hits->id_type == TEXTOID || hits->id_type == VARCHAROID;
+	int			first,
+				last;
+
+	HitsFinish(hits, &first, &last);
+	for (int i = first; i < last; i++)
+	{
+		Hit		   *hit = &hits->hits[i];
+		Datum		values[4];
+		bool		nulls[4] = {false, false, false, false};
+
+		if (request->target == TARGET_ELEMENT)
+			hit->entity = EntityWithOffset(hit->entity, hit->element);
+		values[0] = Int32GetDatum(query);
+		values[1] = is_text ? hit->id : CStringGetTextDatum(IdText(hits->id_type, hit->id));
+		values[2] = Float4GetDatum((float) RoundScore(hit->score, request->round_decimal));
+		values[3] = JsonbPGetDatum(hit->entity);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
+static void
 search(FunctionCallInfo fcinfo, SearchScope *scope)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	SearchRequest request;
 	Hits		hits;
 
 	read_arguments(fcinfo, &request);
 	RequestApplySettings(scope, &request);
 	hits = begin_hits(&request, true);
-	for (int query = 0; query < request.nq; query++)
-	{
-		int			first,
-					last;
-		MemoryContext before;
-
-		CHECK_FOR_INTERRUPTS();
-		HitsReset(&hits);
-		HitsRun(&hits, &request, query);
-		before = MemoryContextSwitchTo(hits.context);
-		HitsFinish(&hits, &first, &last);
-		for (int i = first; i < last; i++)
-		{
-			Hit		   *hit = &hits.hits[i];
-			Datum		values[4];
-			bool		nulls[4] = {false, false, false, false};
-
-			if (request.target == TARGET_ELEMENT)
-				hit->entity = EntityWithOffset(hit->entity, hit->element);
-			values[0] = Int32GetDatum(query);
-			values[1] = hits.id_type == TEXTOID || hits.id_type == VARCHAROID ? hit->id : CStringGetTextDatum(IdText(hits.id_type, hit->id));
-			values[2] = Float4GetDatum((float) RoundScore(hit->score, request.round_decimal));
-			values[3] = JsonbPGetDatum(hit->entity);
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-		}
-		MemoryContextSwitchTo(before);
-	}
+	HitsRunAll(&hits, &request, tell_entities, fcinfo->resultinfo);
 }
 
 Datum
@@ -161,66 +160,63 @@ check_columns(const SearchRequest *request, TupleDesc desc)
 }
 
 static void
+tell_rows(Hits *hits, int query, void *arg)
+{
+	ReturnSetInfo *rsinfo = arg;
+	const SearchRequest *request = hits->request;
+	Datum	   *values = palloc(sizeof(Datum) * rsinfo->setDesc->natts);
+	bool	   *nulls = palloc0(sizeof(bool) * rsinfo->setDesc->natts);
+	int			first,
+				last;
+
+	HitsFinish(hits, &first, &last);
+	for (int i = first; i < last; i++)
+	{
+		Hit		   *hit = &hits->hits[i];
+		int			column = 3;
+
+		values[0] = Int32GetDatum(query);
+		values[1] = hit->id;
+		values[2] = Float4GetDatum((float) RoundScore(hit->score, request->round_decimal));
+		if (request->target == TARGET_ELEMENT)
+			values[column++] = Int64GetDatum(hit->element);
+		for (int j = 0; j < request->output->nitems; j++)
+		{
+			const OutputItem *item = &request->output->items[j];
+
+			for (int k = 0; k < item->ncolumns; k++, column++)
+			{
+				int			from = request->output_column + item->column + k;
+
+				values[column] = hit->values[from];
+				nulls[column] = hit->isnull[from];
+				if (item->kind == OUTPUT_KEY && !nulls[column])
+				{
+					Jsonb	   *meta = DatumGetJsonbP(values[column]);
+					JsonbValue *value = JB_ROOT_IS_OBJECT(meta) ?
+						getKeyJsonValueFromContainer(&meta->root, item->name, strlen(item->name), NULL) : NULL;
+
+					nulls[column] = value == NULL;
+					values[column] = value == NULL ? (Datum) 0 : JsonbPGetDatum(JsonbValueToJsonb(value));
+				}
+			}
+		}
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
+static void
 search_rows(FunctionCallInfo fcinfo, SearchScope *scope)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	SearchRequest request;
 	Hits		hits;
-	Datum	   *values;
-	bool	   *nulls;
 
 	read_arguments(fcinfo, &request);
 	check_columns(&request, rsinfo->setDesc);
 	RequestApplySettings(scope, &request);
 	hits = begin_hits(&request, false);
-	values = palloc(sizeof(Datum) * rsinfo->setDesc->natts);
-	nulls = palloc0(sizeof(bool) * rsinfo->setDesc->natts);
-	for (int query = 0; query < request.nq; query++)
-	{
-		int			first,
-					last;
-		MemoryContext before;
-
-		CHECK_FOR_INTERRUPTS();
-		HitsReset(&hits);
-		HitsRun(&hits, &request, query);
-		before = MemoryContextSwitchTo(hits.context);
-		HitsFinish(&hits, &first, &last);
-		for (int i = first; i < last; i++)
-		{
-			Hit		   *hit = &hits.hits[i];
-			int			column = 3;
-
-			values[0] = Int32GetDatum(query);
-			values[1] = hit->id;
-			values[2] = Float4GetDatum((float) RoundScore(hit->score, request.round_decimal));
-			if (request.target == TARGET_ELEMENT)
-				values[column++] = Int64GetDatum(hit->element);
-			for (int j = 0; j < request.output->nitems; j++)
-			{
-				const OutputItem *item = &request.output->items[j];
-
-				for (int k = 0; k < item->ncolumns; k++, column++)
-				{
-					int			from = request.output_column + item->column + k;
-
-					values[column] = hit->values[from];
-					nulls[column] = hit->isnull[from];
-					if (item->kind == OUTPUT_KEY && !nulls[column])
-					{
-						Jsonb	   *meta = DatumGetJsonbP(values[column]);
-						JsonbValue *value = JB_ROOT_IS_OBJECT(meta) ?
-							getKeyJsonValueFromContainer(&meta->root, item->name, strlen(item->name), NULL) : NULL;
-
-						nulls[column] = value == NULL;
-						values[column] = value == NULL ? (Datum) 0 : JsonbPGetDatum(JsonbValueToJsonb(value));
-					}
-				}
-			}
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-		}
-		MemoryContextSwitchTo(before);
-	}
+	HitsRunAll(&hits, &request, tell_rows, rsinfo);
 }
 
 Datum

@@ -217,6 +217,7 @@ typedef struct SearchRequest
 	SPIPlanPtr	plan;
 	Params	   *params;			/* the first is the vector */
 	bool		streams;		/* no LIMIT: the reader says when it is enough */
+	bool		batched;		/* the statement takes all vectors and has the number of each as its last column */
 } SearchRequest;
 
 /* Check and complete what was asked for. */
@@ -277,10 +278,13 @@ typedef struct Hits
 	bool		ascending;		/* by_rank: small scores first */
 } Hits;
 
-/* Make the statement.  skips: some hits will be left out by Hits.skip. */
-extern void RequestPrepare(SearchRequest *request, bool skips);
+/* Make the statement.  skips: some hits will be left out by Hits.skip.  allow_batch: it is for HitsRunAll. */
+extern void RequestPrepare(SearchRequest *request, bool skips, bool allow_batch);
 /* The hits of one query, in order, offset not yet left out. */
 extern void HitsRun(Hits *hits, SearchRequest *request, int query);
+/* The hits of each query, told to `done` one query after the other; hits is empty again after it. */
+typedef void (*HitsDone) (Hits *hits, int query, void *arg);
+extern void HitsRunAll(Hits *hits, SearchRequest *request, HitsDone done, void *arg);
 /* Empty; their memory is given back. */
 extern void HitsReset(Hits *hits);
 extern int	CompareIds(Oid type, Datum a, Datum b);
