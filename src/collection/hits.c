@@ -259,9 +259,6 @@ by_distance(const void *a, const void *b, void *arg)
 	const Hit  *x = a;
 	const Hit  *y = b;
 
-	/* groups one after the other, the best first */
-	if (x->group != y->group)
-		return x->group < y->group ? -1 : 1;
 	if (x->distance != y->distance)
 	{
 		if (isnan(x->distance) || isnan(y->distance))
@@ -275,6 +272,18 @@ by_distance(const void *a, const void *b, void *arg)
 	if (CompareIds(hits->id_type, x->id, y->id) != 0)
 		return CompareIds(hits->id_type, x->id, y->id);
 	return (x->element > y->element) - (x->element < y->element);
+}
+
+/*
+ * Groups one after the other.
+ */
+static int
+by_group(const void *a, const void *b, void *arg)
+{
+	const Hit  *x = a;
+	const Hit  *y = b;
+
+	return x->group != y->group ? (x->group < y->group ? -1 : 1) : by_distance(a, b, arg);
 }
 
 static int
@@ -317,6 +326,34 @@ by_keys(const void *a, const void *b, void *arg)
 	return by_distance(a, b, arg);
 }
 
+/*
+ * Rows came in the order of distance, or nearly so: bring them into it, equal ones by id, and
+ * groups behind each other, the one with the best row first.
+ */
+static void
+sort_hits(Hits *hits)
+{
+	int		   *numbers;
+	int			n = 0;
+
+	qsort_arg(hits->hits, hits->n, sizeof(Hit), by_distance, hits);
+	if (hits->request->group_column == 0 || hits->ngroups == 0)
+		return;
+	numbers = palloc(sizeof(int) * hits->ngroups);
+	for (int i = 0; i < hits->ngroups; i++)
+		numbers[i] = -1;
+	for (int i = 0; i < hits->n; i++)
+	{
+		Hit		   *hit = &hits->hits[i];
+
+		hit->group_name = hits->group_names[hit->group];
+		if (numbers[hit->group] < 0)
+			numbers[hit->group] = n++;
+		hit->group = numbers[hit->group];
+	}
+	qsort_arg(hits->hits, hits->n, sizeof(Hit), by_group, hits);
+}
+
 static void
 begin(Hits *hits, SearchRequest *request)
 {
@@ -335,8 +372,7 @@ HitsRun(Hits *hits, SearchRequest *request, int query)
 	begin(hits, request);
 	request->params->values[0] = request->vectors[query];
 	StatementRun(request->plan, request->params, take_row, hits);
-	/* rows come in the order of distance, or nearly so; equal ones by id */
-	qsort_arg(hits->hits, hits->n, sizeof(Hit), by_distance, hits);
+	sort_hits(hits);
 	MemoryContextSwitchTo(before);
 }
 
@@ -356,7 +392,7 @@ end_query(Hits *hits, int query, HitsDone done, void *arg)
 {
 	MemoryContext before = MemoryContextSwitchTo(hits->context);
 
-	qsort_arg(hits->hits, hits->n, sizeof(Hit), by_distance, hits);
+	sort_hits(hits);
 	done(hits, query, arg);
 	MemoryContextSwitchTo(before);
 	HitsReset(hits);

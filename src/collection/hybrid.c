@@ -227,7 +227,7 @@ fuse(Hybrid *hybrid, int *n)
 			candidate->request = i;
 			candidate->place = j - first;
 			candidate->hit = hit;
-			candidate->group = hit->group >= 0 ? hybrid->hits[i].group_names[hit->group] : NULL;
+			candidate->group = hit->group >= 0 ? hit->group_name : NULL;
 			candidate->group_number = 0;
 		}
 	}

@@ -334,7 +334,8 @@ push_time(JsonbParseState **state, JsonbIteratorToken token, Datum value, const 
 	length = strlen(text);
 	if (length > 6 && strcmp(text + length - 6, "+00:00") == 0)
 		strcpy(text + length - 6, "Z");
-	push_text(state, token, pstrdup(text), strlen(text));	/* it is read later */
+	/* it is read when the whole is put together */
+	push_text(state, token, pstrdup(text), strlen(text));
 }
 
 void

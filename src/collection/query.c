@@ -151,11 +151,12 @@ is_blank(const char *text)
 }
 
 /*
- * The select list of groups and aggregates, and in `columns` its names; false when it is a plain query.
+ * The select list of groups and aggregates, in `columns` its names, in `group_sql` and `order_sql` the groups;
+ * false when it is a plain query.
  */
 static bool
 append_aggregates(const Collection *collection, List *outputs, List *groups, const char *timezone, StringInfo sql,
-				  StringInfo group_sql, List **columns)
+				  StringInfo group_sql, StringInfo order_sql, List **columns)
 {
 	ListCell   *cell;
 	bool		any = groups != NIL;
@@ -178,6 +179,8 @@ append_aggregates(const Collection *collection, List *outputs, List *groups, con
 			MilvusInvalidParameter("field %s not exist", (char *) lfirst(cell));
 		if (!MilvusTypeIsInteger(field->type) && field->type != MILVUS_VARCHAR && field->type != MILVUS_TIMESTAMPTZ)
 			MilvusInvalidParameter("group by field %s has unsupported data type %s", field->name, MilvusTypeName(field->type));
+		appendStringInfo(order_sql, "%s%s%s", group_sql->len > 0 ? ", " : "", ColumnSql(field->column),
+						 field->type == MILVUS_VARCHAR ? " COLLATE pg_catalog.\"C\"" : "");
 		appendStringInfo(group_sql, "%s%s", group_sql->len > 0 ? ", " : "", ColumnSql(field->column));
 	}
 	foreach(cell, outputs)
@@ -286,6 +289,7 @@ query(FunctionCallInfo fcinfo, SearchScope *scope)
 	const Collection *collection;
 	StringInfoData sql;
 	StringInfoData group_sql;
+	StringInfoData order_sql;
 	Params		params = {0};
 	Answer		answer = {.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo};
 	bool		is_aggregate;
@@ -305,8 +309,9 @@ query(FunctionCallInfo fcinfo, SearchScope *scope)
 
 	initStringInfo(&sql);
 	initStringInfo(&group_sql);
+	initStringInfo(&order_sql);
 	appendStringInfoString(&sql, "SELECT ");
-	is_aggregate = append_aggregates(collection, outputs, groups, where.timezone, &sql, &group_sql, &answer.columns);
+	is_aggregate = append_aggregates(collection, outputs, groups, where.timezone, &sql, &group_sql, &order_sql, &answer.columns);
 	if (is_aggregate && groups == NIL && (has_limit || offset > 0))
 		MilvusInvalidParameter("count entities with pagination is not allowed");
 	if (!is_aggregate && is_blank(where.filter) && where.ids == NULL && !has_limit)
@@ -331,7 +336,7 @@ query(FunctionCallInfo fcinfo, SearchScope *scope)
 	if (!is_aggregate)
 		appendStringInfo(&sql, "%s %s", orders == NIL ? " ORDER BY" : ",", PrimarySql(collection));
 	else if (groups != NIL && orders == NIL)
-		appendStringInfo(&sql, " ORDER BY %s", group_sql.data);
+		appendStringInfo(&sql, " ORDER BY %s", order_sql.data);
 	if (has_limit)
 		appendStringInfo(&sql, " LIMIT " INT64_FORMAT, limit);
 	if (offset > 0)

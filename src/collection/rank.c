@@ -58,10 +58,10 @@ nested(const JsonbValue *value)
 
 	if (value->type == jbvBinary)
 		return value->val.binary.data;
-	if (value->type != jbvString)
+	if (value->type != jbvString || value->val.string.len == 0 || strchr("[{", value->val.string.val[0]) == NULL)
 		return NULL;
 	json = JsonFromText(JsonText(value));
-	return JB_ROOT_IS_SCALAR(json) ? NULL : &json->root;
+	return &json->root;
 }
 
 static bool

@@ -246,7 +246,8 @@ typedef struct Hit
 	double		score;			/* as Milvus reports it */
 	Datum		id;
 	int64		element;		/* in a list, from 0 */
-	int			group;			/* number of its group, -1 */
+	int			group;			/* number of its group, the best one's is 0; -1: not grouped */
+	const char *group_name;		/* the group's value as text; NULL: null */
 	Datum	   *values;			/* of the columns behind the id; NULL: none were asked for */
 	bool	   *isnull;
 	Jsonb	   *entity;

@@ -211,7 +211,9 @@ read_vector(Reader *reader, const char *text)
 			break;
 		case MILVUS_SPARSE_VECTOR:
 			if (*text != '{')
-				invalid_data(reader);
+				ereport(ERROR,
+						(errmilvus(MILVUS_UNIMPLEMENTED),
+						 errmsg("full-text search, by text in data of field %s, is not supported yet", reader->request->field->name)));
 			if (strstr(text, "}/") == NULL)
 				text = sparse_of_json(reader, text);
 			break;
