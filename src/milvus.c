@@ -12,6 +12,7 @@
 #include "am/ann/annattr.h"
 #include "am/table/table.h"
 #include "planner/columnscan.h"
+#include "planner/mask.h"
 
 PG_MODULE_MAGIC;
 
@@ -28,6 +29,7 @@ _PG_init(void)
 	KnnInstall();
 	AnnInstallPlannerHook();
 	ColumnScanInstall();
+	MaskInstall();
 	CoordInit();
 	TableOptionsInit();
 }
