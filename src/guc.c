@@ -198,6 +198,11 @@ MilvusDefineSettings(void)
 							 NULL,
 							 &milvus_settings.enable_exact_search, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomBoolVariable("milvus.enable_masked_search",
+							 "Lets the planner search an index for neighbours among the rows that other indexes find.",
+							 NULL,
+							 &milvus_settings.enable_masked_search, true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomBoolVariable("milvus.background_seal",
 							 "Starts a background worker to seal a full growing part.",
 							 "When off, or when no worker can be had, the inserting backend seals it.",

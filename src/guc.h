@@ -27,6 +27,7 @@ typedef struct MilvusSettings
 	int			reorder_k;		/* milvus.reorder_k; 0: likewise */
 	int			rbq_query_bits; /* milvus.rbq_query_bits; 0: not quantized */
 	bool		enable_exact_search;	/* milvus.enable_exact_search */
+	bool		enable_masked_search;	/* milvus.enable_masked_search */
 	int			iterative_order;	/* milvus.iterative_order */
 	int			max_scan_tuples;	/* milvus.max_scan_tuples; 0: no bound */
 	int			cache_size;		/* milvus.cache_size, MB; 0: no cache; -1: no bound */

@@ -13,6 +13,7 @@
 #include "am/ann/annattr.h"
 #include "am/table/table.h"
 #include "planner/columnscan.h"
+#include "planner/mask.h"
 
 PG_MODULE_MAGIC;
 
@@ -29,6 +30,7 @@ _PG_init(void)
 	KnnInstall();
 	AnnInstallPlannerHook();
 	ColumnScanInstall();
+	MaskInstall();
 	CoordInit();
 	TableOptionsInit();
 	CollectionInit();
