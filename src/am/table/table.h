@@ -145,6 +145,7 @@ extern void TableDeleteEntry(Relation rel, int32 number);
 /* ---- tablebuild.c: rows in, segment out ---- */
 
 typedef struct TableBuilder TableBuilder;
+typedef struct TableSegment TableSegment;
 
 /*
  * Begin a segment of rows of `desc`, to be stored in `toast` (the TOAST relation of the
@@ -155,6 +156,8 @@ typedef struct TableBuilder TableBuilder;
 extern TableBuilder *TableBuilderBegin(Relation rel, Relation toast, Relation oldtoast, TupleDesc desc);
 /* For stubs made before, by compaction: what they keep, instead of what new ones would. */
 extern void TableBuilderSetKept(TableBuilder *builder, const Bitmapset *kept);
+/* Rows of an open segment will be added: what its root says of values holds for the new one. */
+extern void TableBuilderInherit(TableBuilder *builder, const TableSegment *source);
 /* The reference that the next row added will have. */
 extern TableRef TableBuilderNextRef(TableBuilder *builder);
 /* Would TableBuilderAdd take the row? */
@@ -190,8 +193,6 @@ extern uint64 TableBloomHashDatum(const TableBloomHash *hash, Datum value);
 
 /* ---- tablesegment.c: reading ---- */
 
-typedef struct TableSegment TableSegment;
-
 /*
  * Open (or find open) the segment whose root is `root` for reading; ERROR when it is damaged
  * or its tag differs.  Valid until the end of the transaction, at least.
@@ -203,6 +204,8 @@ extern const SegmentId *TableSegmentId(const TableSegment *segment);
 extern int	TableSegmentNatts(const TableSegment *segment);
 /* Did stubs of this segment keep the attribute? */
 extern bool TableSegmentKeeps(const TableSegment *segment, AttrNumber attnum);
+/* May heap have had values of the column compressed? */
+extern bool TableSegmentToasted(const TableSegment *segment, AttrNumber attnum);
 /* Type of a column when it was sealed; InvalidOid when it had been dropped. */
 extern Oid	TableSegmentColumnType(const TableSegment *segment, AttrNumber attnum);
 
