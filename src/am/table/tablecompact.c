@@ -215,6 +215,8 @@ add_row(CompactBuild *build, const Source *source, uint32 row)
 			build->results = repalloc(build->results, (build->nresults + 1) * sizeof(TableSegmentEntry));
 		build->builder = TableBuilderBegin(rel, build->work->toast, NULL, RelationGetDescr(rel));
 		TableBuilderSetKept(build->builder, build->kept);
+		for (int i = 0; i < build->nsources; i++)
+			TableBuilderInherit(build->builder, build->sources[i]->segment);
 	}
 	number = TableBuilderAdd(build->builder, &source->tids[row], build->values, build->isnull);
 	if (number < 0)
@@ -632,7 +634,7 @@ switch_segments(TableWork *work, const TableTodoCompact *list, Oid todo)
 				if (list->sources[source].number == entries[i].number &&
 					list->sources[source].root == entries[i].root)
 					TableDropSegment(work->rel, work->toast, &entries[i]);
-	TableDeleteValue(work->toast, todo, InvalidFullTransactionId);
+	TableDeleteValue(work->toast, todo);
 	PopActiveSnapshot();
 	pfree(entries);
 }

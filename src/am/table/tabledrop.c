@@ -68,8 +68,7 @@ TableDropSegment(Relation rel, Relation toast, const TableSegmentEntry *entry)
 
 	TableSegmentEvict(segment, 0);
 	values = TableSegmentValues(toast, entry->root, &n);
-	for (int i = 0; i < n; i++)
-		TableDeleteValue(toast, values[i], InvalidFullTransactionId);
+	TableDeleteValues(toast, values, n, NULL);
 	pfree(values);
 	TableDeleteEntry(rel, entry->number);
 	/* backends that have the segment open let go of it, and of its files' space */

@@ -427,6 +427,13 @@ TableSegmentKeeps(const TableSegment *segment, AttrNumber attnum)
 		(segment->columns[attnum].root->flags & TABLE_ROOT_KEPT) != 0;
 }
 
+bool
+TableSegmentToasted(const TableSegment *segment, AttrNumber attnum)
+{
+	return attnum > 0 && attnum <= (int) segment->natts &&
+		(segment->columns[attnum].root->flags & TABLE_ROOT_TOASTED) != 0;
+}
+
 Oid
 TableSegmentColumnType(const TableSegment *segment, AttrNumber attnum)
 {
