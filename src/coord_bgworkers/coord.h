@@ -39,7 +39,11 @@ extern bool CoordPreloaded(void);
  * catalog: may be called while a transaction commits.
  */
 extern bool CoordRequest(Oid relid, CoordJobKind kind);
-/* The same, not before `delay` ms; an earlier time asked for already stays. */
+/*
+ * The same, not before `delay` ms; an earlier time asked for already stays.  Without a queue nobody
+ * waits for longer than COORD_SHORT_DELAY.
+ */
+#define COORD_SHORT_DELAY 1000
 extern bool CoordRequestAfter(Oid relid, CoordJobKind kind, int64 delay);
 
 /*

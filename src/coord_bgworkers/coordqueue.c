@@ -230,6 +230,28 @@ allocate_job(int database)
 }
 
 /*
+ * Wake up a worker of a database that waits for a job.  Each is woken up for one: another job is for
+ * another worker.
+ */
+bool
+CoordWakeWorker(int database)
+{
+	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	{
+		CoordWorker *worker = &coord_shared->workers[i];
+
+		if (worker->state == COORD_WORKER_WAITING && worker->database == database &&
+			!worker->woken && !worker->eager && !worker->stop && worker->latch != NULL)
+		{
+			worker->woken = true;
+			SetLatch(worker->latch);
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
  * limit_rows, limit_bytes: the growth at which the job is due at once; 0: none.
  */
 bool
@@ -284,21 +306,9 @@ CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
 			break;
 	}
 	/* one that is never due is only counted in */
-	if (job->due < before)
-	{
-		for (int i = 0; i < COORD_MAX_WORKERS; i++)
-		{
-			CoordWorker *worker = &coord_shared->workers[i];
-
-			if (worker->state == COORD_WORKER_WAITING && worker->database == database &&
-				worker->latch != NULL && !worker->stop)
-			{
-				SetLatch(worker->latch);
-				return true;
-			}
-		}
+	if (job->due < before && !(job->due <= now && CoordWakeWorker(database)) &&
+		job->due < coord_shared->launcher_next)
 		CoordWakeLauncher();
-	}
 	return true;
 }
 
@@ -349,7 +359,8 @@ CoordRequestAfter(Oid relid, CoordJobKind kind, int64 delay)
 	if (RecoveryInProgress() || !OidIsValid(MyDatabaseId))
 		return false;
 	if (!CoordPreloaded())
-		return delay <= 0 && milvus_settings.background_seal && CoordStartDynamic(relid, kind);
+		return delay <= COORD_SHORT_DELAY && milvus_settings.background_seal &&
+			CoordStartDynamic(relid, kind, delay);
 	if (milvus_settings.max_workers == 0)
 		return false;
 	due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);

@@ -178,6 +178,7 @@ release_slot(int code, Datum arg)
 		job->again = false;
 		job->state = COORD_JOB_QUEUED;
 		job->rows += job->run_rows;
+		job->bytes += job->run_bytes;
 		job->due = GetCurrentTimestamp();
 		if (!worker->stop)
 		{
@@ -199,7 +200,9 @@ release_slot(int code, Datum arg)
 	worker->state = COORD_WORKER_FREE;
 	worker->pid = 0;
 	worker->latch = NULL;
-	CoordWakeLauncher();
+	/* the postmaster tells the one that started it */
+	if (worker->starter != coord_shared->launcher_pid)
+		CoordWakeLauncher();
 	LWLockRelease(coord_shared->lock);
 }
 
@@ -218,6 +221,7 @@ take_job(int *number, CoordTask *task)
 	TimestampTz now = GetCurrentTimestamp();
 
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	my_worker->woken = false;
 	*number = my_worker->stop ? -1 : CoordNextJob(my_worker->database, now);
 	if (*number >= 0)
 	{
@@ -227,8 +231,9 @@ take_job(int *number, CoordTask *task)
 		job->again = false;
 		job->started = now;
 		job->run_rows = job->rows;
+		job->run_bytes = job->bytes;
 		job->rows = job->bytes = 0;
-		*task = (CoordTask) {job->relation, job->kind, job->rounds, job->run_rows};
+		*task = (CoordTask) {job->relation, job->kind, job->rounds, job->run_rows, job->run_bytes};
 		my_worker->job = *number;
 		pg_atomic_write_u64(&my_worker->done, 0);
 		pg_atomic_write_u64(&my_worker->total, 0);
@@ -249,6 +254,7 @@ finish_job(int number, bool good, const CoordOutcome *outcome, const char *error
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	my_worker->job = -1;
 	job->rows += good ? outcome->left : job->run_rows;
+	job->bytes += good ? outcome->left_bytes : job->run_bytes;
 	if (my_worker->stop && !good)
 	{
 		/* stopped for somebody's sake, not failed */
@@ -283,19 +289,23 @@ finish_job(int number, bool good, const CoordOutcome *outcome, const char *error
 	LWLockRelease(coord_shared->lock);
 }
 
-/* Whether another database has work and no worker while all places are taken. */
+/*
+ * Whether the worker is to leave although there may be jobs here: another database has work and no
+ * worker while all places are taken, or there are more workers than there should be.
+ */
 static bool
-others_starve(void)
+place_is_wanted(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			nworkers = 0;
-	bool		starve = false;
+	bool		wanted;
 
 	LWLockAcquire(coord_shared->lock, LW_SHARED);
 	for (int i = 0; i < COORD_MAX_WORKERS; i++)
 		if (coord_shared->workers[i].state != COORD_WORKER_FREE && !coord_shared->workers[i].eager)
 			nworkers++;
-	for (int i = 0; i < COORD_MAX_JOBS && nworkers >= milvus_settings.max_workers && !starve; i++)
+	wanted = nworkers > milvus_settings.max_workers;
+	for (int i = 0; i < COORD_MAX_JOBS && nworkers == milvus_settings.max_workers && !wanted; i++)
 	{
 		const CoordJob *job = &coord_shared->jobs[i];
 		bool		served = job->database == my_worker->database;
@@ -306,10 +316,10 @@ others_starve(void)
 		for (int j = 0; j < COORD_MAX_WORKERS && !served; j++)
 			served = coord_shared->workers[j].state != COORD_WORKER_FREE &&
 				!coord_shared->workers[j].eager && coord_shared->workers[j].database == job->database;
-		starve = !served;
+		wanted = !served;
 	}
 	LWLockRelease(coord_shared->lock);
-	return starve;
+	return wanted;
 }
 
 static void
@@ -339,11 +349,15 @@ nap(long timeout)
 }
 
 /*
- * The main loop: jobs as long as there are some.
+ * The main loop: jobs as long as there are some.  One who has made something waits for more for
+ * a while; one who has only looked leaves, as it would be woken up by nothing but the time.
  */
 static void
 work(void)
 {
+	bool		useful = false;
+	bool		waited = false;
+
 	while (!my_worker->stop)
 	{
 		CoordTask	task;
@@ -351,22 +365,24 @@ work(void)
 		char		error[COORD_ERROR_LEN];
 		int			number;
 
+		ResetLatch(MyLatch);
 		if (take_job(&number, &task))
 		{
 			bool		good = run_guarded(&task, &outcome, error, &my_worker->stop);
 
 			finish_job(number, good, &outcome, error);
+			useful |= good && outcome.made > 0;
+			waited = false;
 			reload_settings();
-			if (others_starve())
+			if (place_is_wanted())
 				break;
 			continue;
 		}
-		/* a look at a database without the extension: nothing will come */
-		if (coord_shared->databases[my_worker->database].extension == COORD_ABSENT)
+		if (waited || !useful)
 			break;
 		pgstat_report_activity(STATE_IDLE, NULL);
-		if (!nap(LINGER))
-			break;
+		/* what became due in the meantime is done before it leaves */
+		waited = !nap(LINGER);
 	}
 }
 
@@ -389,7 +405,7 @@ work_eagerly(void)
 		tables = CoordListTables(context);
 		foreach(lc, tables)
 		{
-			CoordTask	task = {lfirst_oid(lc), round % 2 == 0 ? COORD_SEAL : COORD_COMPACT, 0, 0};
+			CoordTask	task = {.relation = lfirst_oid(lc),.kind = round % 2 == 0 ? COORD_SEAL : COORD_COMPACT};
 			CoordOutcome outcome;
 			char		error[COORD_ERROR_LEN];
 
@@ -452,16 +468,18 @@ typedef struct DynamicArgs
 	Oid			database;
 	Oid			relation;
 	CoordJobKind kind;
+	int			delay;			/* ms */
 	dsm_handle	result;			/* of a CoordRunResult; 0: nobody waits for it */
 } DynamicArgs;
 
 StaticAssertDecl(sizeof(DynamicArgs) <= BGW_EXTRALEN, "worker arguments must fit");
 
 static bool
-start_dynamic(Oid relation, CoordJobKind kind, dsm_handle result, BackgroundWorkerHandle **handle)
+start_dynamic(Oid relation, CoordJobKind kind, int64 delay, dsm_handle result,
+			  BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
-	DynamicArgs args = {MyDatabaseId, relation, kind, result};
+	DynamicArgs args = {MyDatabaseId, relation, kind, (int) delay, result};
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -478,9 +496,9 @@ start_dynamic(Oid relation, CoordJobKind kind, dsm_handle result, BackgroundWork
 }
 
 bool
-CoordStartDynamic(Oid relation, CoordJobKind kind)
+CoordStartDynamic(Oid relation, CoordJobKind kind, int64 delay)
 {
-	return start_dynamic(relation, kind, 0, NULL);
+	return start_dynamic(relation, kind, delay, 0, NULL);
 }
 
 static void
@@ -509,12 +527,20 @@ CoordDynamicMain(Datum arg)
 	ListCell   *lc;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
-	task = (CoordTask) {args.relation, args.kind, 0, 0};
+	task = (CoordTask) {.relation = args.relation,.kind = args.kind};
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGINT, StatementCancelHandler);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	(void) setpriority(PRIO_PROCESS, 0, NICENESS);
+	for (TimestampTz start = GetCurrentTimestamp();
+		 !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), args.delay);)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, args.delay,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
 	SetConfigOption("application_name", "milvus worker", PGC_USERSET, PGC_S_SESSION);
 	MemoryContextSwitchTo(TopMemoryContext);
@@ -552,7 +578,7 @@ CoordRunDue(CoordRunResult *result)
 	BackgroundWorkerHandle *handle;
 
 	memset(shared, 0, sizeof(*shared));
-	if (!start_dynamic(InvalidOid, COORD_SCAN, dsm_segment_handle(segment), &handle))
+	if (!start_dynamic(InvalidOid, COORD_SCAN, 0, dsm_segment_handle(segment), &handle))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start a background worker"),

@@ -127,10 +127,17 @@ like(slurp_file($node->logfile), qr/ERROR:  stopped at debug point "job-begins"\
 
 # ---- idle ----
 
-my $wakeups = 'SELECT sum(wakeups) FROM milvus.workers';
-my $before = $node->safe_psql('postgres', $wakeups);
-sleep 11;
-is($node->safe_psql('postgres', $wakeups), $before, 'nobody wakes up while there is nothing to do');
+# nobody_wakes_up($what): the launcher's counter moves with every start and end of a worker, too.
+sub nobody_wakes_up
+{
+	my ($what) = @_;
+	my $wakeups = 'SELECT sum(wakeups) FROM milvus.workers';
+	my $before = $node->safe_psql('postgres', $wakeups);
+	sleep 11;
+	is($node->safe_psql('postgres', $wakeups), $before, $what);
+	return;
+}
+nobody_wakes_up('nobody wakes up while there is nothing to do');
 
 # ---- commands that want a database to themselves ----
 
@@ -225,6 +232,16 @@ $node->safe_psql('postgres', 'DELETE FROM docs WHERE id % 3 = 0; DELETE FROM doc
 becomes("(SELECT bool_and(deleted_rows = 0) FROM milvus.table_segments('docs'))", 'VACUUM has segments with dead rows written anew');
 is($node->safe_psql('postgres', 'SELECT differ()'), 0, 'the rows are the same');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.check_table('docs')}), 0, 'no problem');
+
+# 2,000 rows are left: too few for a segment, and too young
+my $later = q{(SELECT bool_and(state = 'scheduled' AND due > now() + interval '50 minutes') FROM milvus.jobs)
+	AND (SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'milvus worker')};
+becomes($later, 'after a load the workers leave');
+$node->safe_psql('postgres', 'VACUUM docs');
+becomes($later, 'after a VACUUM, too, and rows that were left are not forgotten');
+nobody_wakes_up('nobody wakes up for rows that are too young');
+cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM docs") - $node->safe_psql('postgres', 'SELECT ' . rows_in('Flushed')),
+	'>=', 100, 'there are such rows');
 
 $node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.seal_eagerly = on; SELECT pg_reload_conf()');
 becomes(q{(SELECT count(*) = 1 FROM milvus.workers WHERE role = 'eager worker' AND database = 'postgres')}, 'eager workers');

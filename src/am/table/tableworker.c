@@ -201,7 +201,7 @@ run_task(TableTask *task)
 	PG_TRY();
 	{
 		if (task->kind == TABLE_TASK_FLUSH)
-			(void) TableSeal(task->relid, TABLE_SEAL_ALL, true, &numbers);
+			(void) TableSeal(task->relid, TABLE_SEAL_ALL, true, &numbers, NULL);
 		else
 			(void) TableCompact(task->relid, task->compact, true, &numbers);
 	}
