@@ -96,15 +96,22 @@ warm_index(Oid relation)
 		if (index != NULL && AnnIsOurIndex(index) && index->rd_index->indrelid == heapid &&
 			index->rd_index->indisvalid)
 		{
-			AnnParams	params;
-			AnnGrowing *growing;
-			AnnView    *view;
+			AnnMeta		meta;
+			AnnManifest *manifest = AnnReadManifestLatest(index, &meta);
 
-			AnnGetParams(index, &params);
-			view = AnnAcquireView(index, &params, &growing);
-			AnnReleaseView(view, growing);
-			/* the next job's mappings need the room in the address space */
-			AnnForgetView(relation);
+			for (int i = 0; i < manifest->nsegments; i++)
+			{
+				AnnSegmentHandle *handle;
+
+				CoordReportProgress(i, manifest->nsegments);
+				handle = AnnSegmentOpen(index, &manifest->segments[i], CurrentMemoryContext);
+				/* merged away meanwhile: whoever did that has made the new one's file */
+				if (handle == NULL)
+					continue;
+				handle->refcount++;
+				AnnSegmentClose(handle);
+			}
+			CoordReportProgress(manifest->nsegments, manifest->nsegments);
 		}
 		if (index != NULL)
 			relation_close(index, NoLock);
@@ -187,10 +194,10 @@ look_at_table(Oid relation, bool cache, TableLook *look)
 
 /*
  * Make or verify the cache files of columns that some segment has one of: who reads a
- * column reads it of all segments.
+ * column reads it of all segments.  `whole`: that is all that the job is about.
  */
 static void
-warm_table(Oid relation, const Bitmapset *columns)
+warm_table(Oid relation, const Bitmapset *columns, bool whole)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Relation	rel;
@@ -205,19 +212,25 @@ warm_table(Oid relation, const Bitmapset *columns)
 		{
 			int			n;
 			TableSegmentEntry *entries = TableReadManifest(rel, &n);
+			uint64		files = (uint64) n * bms_num_members(columns);
+			uint64		done = 0;
 
 			for (int i = 0; i < n; i++)
 			{
 				TableSegment *segment = TableSegmentOpen(rel, entries[i].root, TableEntryTag(&entries[i]));
 				int			column = -1;
 
-				CoordReportProgress(i, n);
 				while ((column = bms_next_member(columns, column)) >= 0)
 				{
+					if (whole)
+						CoordReportProgress(done++, files);
 					CHECK_FOR_INTERRUPTS();
 					(void) TableSegmentWarmColumn(segment, (AttrNumber) column);
+					MILVUS_DEBUG_POINT("table-file-warm");
 				}
 			}
+			if (whole)
+				CoordReportProgress(done, files);
 		}
 		if (rel != NULL)
 			relation_close(rel, NoLock);
@@ -310,7 +323,7 @@ run_table(const CoordTask *task, CoordOutcome *outcome)
 									 false, NULL);
 	if (outcome->made > 0)
 	{
-		warm_table(task->relation, before.cached);
+		warm_table(task->relation, before.cached, false);
 		SegmentCacheTrim();
 	}
 	look_at_table(task->relation, false, &after);
@@ -545,7 +558,7 @@ run_warm(Oid relation)
 		TableLook	look;
 
 		look_at_table(relation, true, &look);
-		warm_table(relation, look.cached);
+		warm_table(relation, look.cached, true);
 	}
 	SegmentCacheTrim();
 }

@@ -279,12 +279,26 @@ env_cancelled(void *ctx)
 	return (InterruptPending && (QueryCancelPending || ProcDiePending)) || somebody_waits();
 }
 
+/* What a background job had done when the build of a segment began, and what it has to do. */
+static struct
+{
+	uint64		before;
+	uint64		total;
+}			job;
+
+void
+AnnProgressBegin(uint64 before, uint64 total)
+{
+	job.before = before;
+	job.total = total;
+}
+
 static void
 env_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) total);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) done);
-	CoordReportProgress(done, total);
+	CoordReportProgress(job.before + done, job.total);
 }
 
 void

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/detoast.h"
 #include "access/heapam.h"
 #include "access/xact.h"
@@ -33,6 +35,8 @@
 #define PIN_PATIENCE (60 * 1000)
 /* Pages read to estimate how much there is to seal. */
 #define SAMPLE_PAGES 128
+/* Progress counts a page when its rows were copied, and when it was rewritten. */
+#define PAGE_VISITS 2
 
 /* ---- sets of blocks ---- */
 
@@ -190,6 +194,7 @@ typedef struct SealPass
 	BlockSet	pure;			/* nothing to do there */
 	BlockSet	pending;		/* other lists are about these */
 	BufferAccessStrategy strategy;
+	double		share;			/* of the pages that the policy wants to be sealed */
 	bool		give_way;
 } SealPass;
 
@@ -303,6 +308,8 @@ build_segment(SealPass *pass, uint32 min_rows, TableSegmentEntry *entry, StringI
 			return false;
 		}
 		add_page(pass, build, block);
+		/* one without rows to seal is not looked at again */
+		TableWorkDone(work, build->page.nrows > 0 ? 1 : PAGE_VISITS);
 	}
 	if (TableBuilderRows(build->builder) < Max(min_rows, 1) && !pass->give_way)
 	{
@@ -420,8 +427,9 @@ rewrite_pages(SealFinish *finish, const Bitmapset *kept)
 					break;
 				case TABLE_PAGE_PINNED:
 					pinned++;
-					break;
+					continue;
 			}
+			TableWorkDone(finish->work, 1);
 		}
 		if (pinned == 0 || attempt == PIN_RETRIES)
 			return true;
@@ -687,6 +695,8 @@ finish_segment(TableWork *work, TableSegmentEntry *entry, const char *todo, Size
 
 	while (TableTodoNextPage(todo, len, &at, page))
 		finish.npages++;
+	if (!fresh)
+		TableWorkExpect(work, finish.npages);
 	finish.states = palloc0(finish.npages + 1);
 	finish.done = palloc0(entry->rows / 8 + 1);
 	finish.strategy = GetAccessStrategy(BAS_BULKREAD);
@@ -869,7 +879,11 @@ segments_due(SealPass *pass, TableSealReport *report)
 	estimate_sealable(pass, report);
 	due = Max(report->rows / (double) options->segment_rows, report->bytes / (double) options->segment_bytes);
 	if (due >= 1)
-		return (int) Min(due, 1000000);
+	{
+		due = Min(due, 1000000);
+		pass->share = floor(due) / due;
+		return (int) due;
+	}
 	return report->rows >= Max((double) options->min_rows, 1) && report->wait == 0 ? 1 : 0;
 }
 
@@ -887,6 +901,7 @@ begin_pass(SealPass *pass, TableWork *work)
 	memset(&pass->pure, 0, sizeof(pass->pure));
 	pass->work = work;
 	pass->next = next;
+	pass->share = 1;
 	pass->give_way = false;
 	pass->nblocks = RelationGetNumberOfBlocks(work->rel);
 	pass->pure.nblocks = pass->nblocks;
@@ -894,6 +909,17 @@ begin_pass(SealPass *pass, TableWork *work)
 	TableGetOptions(work->rel, &pass->options);
 	pass->strategy = GetAccessStrategy(BAS_BULKREAD);
 	MemoryContextSwitchTo(old);
+}
+
+/* Pages that the pass has to look at. */
+static double
+pages_left(const SealPass *pass)
+{
+	BlockNumber n = 0;
+
+	for (BlockNumber block = pass->next; block < pass->nblocks; block++)
+		n += !block_is_in(&pass->pure, block) && !block_is_in(&pass->pending, block);
+	return n;
 }
 
 /*
@@ -920,6 +946,8 @@ seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers,
 			if (!milvus_settings.seal_eagerly)
 				min_rows = (uint32) Min(pass->options.min_rows, TABLE_MAX_ROWS);
 		}
+		if (limit > 0)
+			TableWorkExpect(work, (uint64) ceil(pages_left(pass) * pass->share) * PAGE_VISITS);
 		TableWorkCommit(work);
 		TableWorkStart(work);
 	}

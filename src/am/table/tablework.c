@@ -196,3 +196,20 @@ TableWorkWanted(TableWork *work)
 		return false;
 	return LockHasWaitersRelation(work->rel, ShareUpdateExclusiveLock);
 }
+
+void
+TableWorkExpect(TableWork *work, uint64 total)
+{
+	work->done = 0;
+	work->total = total;
+	CoordReportProgress(0, total);
+}
+
+void
+TableWorkDone(TableWork *work, uint64 units)
+{
+	work->done += units;
+	/* it may have been an estimate */
+	work->total = Max(work->total, work->done);
+	CoordReportProgress(work->done, work->total);
+}
