@@ -10,6 +10,7 @@
 #ifndef MILVUS_COORD_H
 #define MILVUS_COORD_H
 
+#include "storage/lock.h"
 #include "utils/rel.h"
 
 /* In order of urgency: of what is due in a database, the first kind goes first. */
@@ -60,9 +61,16 @@ extern void TableNoteGrowth(Relation rel, uint64 rows, uint64 bytes);
  * CoordReportProgress: units of the job done and in all, for milvus.jobs.
  * CoordThrottle: once a page or so of a long loop, holding no buffer lock and no
  * LWLock: sleeps when the pages read and dirtied since the last sleep cost more than
- * milvus.worker_cost_limit.
+ * milvus.worker_cost_limit.  What is read and written of cache files costs as pages do
+ * (SegmentPace).
  */
 extern void CoordReportProgress(uint64 done, uint64 total);
 extern void CoordThrottle(void);
+
+/*
+ * For work under a lock that searches wait for, which the process holds in ExclusiveLock: CoordThrottle does
+ * not sleep while somebody does.  NULL, before it is released: no such lock any more.
+ */
+extern void CoordThrottleUnder(const LOCKTAG *tag);
 
 #endif							/* MILVUS_COORD_H */

@@ -65,6 +65,7 @@ typedef struct CoordWorker
 	Latch	   *latch;
 	TimestampTz since;			/* of this state */
 	uint64		wakeups;
+	uint64		delays;			/* by the cost limit */
 	int			job;			/* of jobs[], -1: none */
 	pg_atomic_uint64 done;		/* progress of the job */
 	pg_atomic_uint64 total;

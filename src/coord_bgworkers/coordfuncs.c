@@ -18,7 +18,7 @@ PG_FUNCTION_INFO_V1(milvus_list_workers);
 PG_FUNCTION_INFO_V1(milvus_list_jobs);
 PG_FUNCTION_INFO_V1(milvus_run_jobs);
 
-#define WORKER_COLUMNS 8
+#define WORKER_COLUMNS 9
 #define JOB_COLUMNS 13
 
 void
@@ -81,7 +81,7 @@ milvus_list_workers(PG_FUNCTION_ARGS)
 		values[2] = CStringGetTextDatum("launcher");
 		values[3] = CStringGetTextDatum("sleeping");
 		values[4] = TimestampTzGetDatum(copy->launcher_since);
-		nulls[5] = nulls[6] = true;
+		nulls[5] = nulls[6] = nulls[8] = true;
 		values[7] = Int64GetDatum((int64) copy->launcher_wakeups);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
@@ -112,6 +112,7 @@ milvus_list_workers(PG_FUNCTION_ARGS)
 			nulls[6] = !OidIsValid(copy->jobs[worker->job].relation);
 		}
 		values[7] = Int64GetDatum((int64) worker->wakeups);
+		values[8] = Int64GetDatum((int64) worker->delays);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	for (int i = 0; i < COORD_MAX_DATABASES; i++)
@@ -132,7 +133,7 @@ milvus_list_workers(PG_FUNCTION_ARGS)
 		values[1] = ObjectIdGetDatum(entry->database);
 		values[2] = CStringGetTextDatum("worker");
 		values[3] = CStringGetTextDatum(entry->blocks > 0 ? "blocked" : "sleeping");
-		nulls[4] = nulls[5] = nulls[6] = nulls[7] = true;
+		nulls[4] = nulls[5] = nulls[6] = nulls[7] = nulls[8] = true;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

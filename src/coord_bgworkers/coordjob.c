@@ -110,6 +110,7 @@ warm_index(Oid relation)
 					continue;
 				handle->refcount++;
 				AnnSegmentClose(handle);
+				MILVUS_DEBUG_POINT("cache-file-warm");
 			}
 			CoordReportProgress(manifest->nsegments, manifest->nsegments);
 		}
@@ -226,7 +227,7 @@ warm_table(Oid relation, const Bitmapset *columns, bool whole)
 						CoordReportProgress(done++, files);
 					CHECK_FOR_INTERRUPTS();
 					(void) TableSegmentWarmColumn(segment, (AttrNumber) column);
-					MILVUS_DEBUG_POINT("table-file-warm");
+					MILVUS_DEBUG_POINT("cache-file-warm");
 				}
 			}
 			if (whole)

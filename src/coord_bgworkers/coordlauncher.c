@@ -302,7 +302,7 @@ start_worker(int database, bool eager, TimestampTz now)
 		new->starter = MyProcPid;
 		new->latch = NULL;
 		new->since = now;
-		new->wakeups = 0;
+		new->wakeups = new->delays = 0;
 		new->job = -1;
 		args.cookie = new->cookie;
 	}

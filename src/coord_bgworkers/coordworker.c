@@ -16,6 +16,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "segment/segment.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -50,6 +51,17 @@ CoordReportProgress(uint64 done, uint64 total)
 	pg_atomic_write_u64(&my_worker->done, done);
 }
 
+static LOCKTAG wanted_lock;
+static bool has_wanted_lock = false;
+
+void
+CoordThrottleUnder(const LOCKTAG *tag)
+{
+	has_wanted_lock = tag != NULL;
+	if (tag != NULL)
+		wanted_lock = *tag;
+}
+
 /*
  * The server counts the cost of pages for VACUUM; it counts ours in the same unit.
  */
@@ -65,14 +77,26 @@ CoordThrottle(void)
 		double		delay = milvus_settings.worker_cost_delay * VacuumCostBalance /
 			milvus_settings.worker_cost_limit;
 
-		delay = Min(delay, milvus_settings.worker_cost_delay * MAX_DELAY_FACTOR);
 		VacuumCostBalance = 0;
+		if (has_wanted_lock && LockHasWaiters(&wanted_lock, ExclusiveLock, false))
+			return;
+		delay = Min(delay, milvus_settings.worker_cost_delay * MAX_DELAY_FACTOR);
+		if (my_worker != NULL)
+			my_worker->delays++;
 		/* a latch set for other reasons must not be lost, so it is not waited for */
 		pgstat_report_wait_start(PG_WAIT_EXTENSION);
 		pg_usleep((long) (delay * 1000));
 		pgstat_report_wait_end();
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/* Files cost as much as the pages that they could be made of. */
+static void
+pace(Size read, Size written)
+{
+	VacuumCostBalance += (int) (read / BLCKSZ) * VacuumCostPageMiss + (int) (written / BLCKSZ) * VacuumCostPageDirty;
+	CoordThrottle();
 }
 
 /* ---- running jobs ---- */
@@ -83,6 +107,7 @@ begin_work(void)
 	in_job = true;
 	VacuumCostBalance = 0;
 	VacuumCostActive = milvus_settings.worker_cost_delay > 0;
+	SegmentPace = pace;
 }
 
 static void
@@ -90,6 +115,8 @@ end_work(void)
 {
 	in_job = false;
 	VacuumCostActive = false;
+	SegmentPace = NULL;
+	CoordThrottleUnder(NULL);
 }
 
 static void

@@ -287,9 +287,14 @@ wake();
 becomes(q{(SELECT rows = 3334 AND state = 'Flushed' FROM milvus.table_segments('steps'))}, 'it goes on');
 # a cache file for each column, and for the rows' places
 $node->safe_psql('postgres', q{SELECT milvus.load_table('steps')});
-debug_point('table-file-warm:sleep');
+debug_point('cache-file-warm:sleep');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.max_workers = 8; ALTER SYSTEM SET milvus.worker_cost_limit = 1');
 $node->restart;
 progress('warm cache', '= 0', '= 3', 'a warm-up that has verified one file, and has not counted it yet');
+# the indexes of both databases have files, too
+becomes(q{(SELECT count(*) >= 3 AND bool_and(delays > 0) FROM milvus.workers WHERE job LIKE 'warm cache%')},
+	'warm-up of tables and indexes is throttled');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET milvus.worker_cost_limit; ALTER SYSTEM RESET milvus.max_workers');
 wake();
 becomes(q{(SELECT count(*) = 0 FROM milvus.jobs WHERE kind = 'warm cache')}, 'it goes on');
 $node->safe_psql('postgres', 'DROP TABLE steps');

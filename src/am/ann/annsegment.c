@@ -885,9 +885,14 @@ AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry, MemoryContext owner
 			good = true;
 		else
 		{
+			LOCKTAG		tag;
+
 			/* a moment to look for files of indexes that were dropped */
 			SegmentCacheSweepUnknown();
+			SET_LOCKTAG_PAGE(tag, index->rd_lockInfo.lockRelId.dbId, index->rd_lockInfo.lockRelId.relId, entry->start);
+			CoordThrottleUnder(&tag);
 			good = fill_cache(index, &handle, &key);
+			CoordThrottleUnder(NULL);
 		}
 		UnlockPage(index, entry->start, ExclusiveLock);
 		if (!good)
