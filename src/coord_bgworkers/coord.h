@@ -73,4 +73,20 @@ extern void CoordThrottle(void);
  */
 extern void CoordThrottleUnder(const LOCKTAG *tag);
 
+/*
+ * For background workers that a session starts, and may wait for.
+ *
+ * CoordEnter, before the worker connects to the database: it is shown among the workers from now on, and is told
+ * to leave as they are; false: it may not connect, some command wants the database to itself.  CoordEnterJob: what
+ * it does now, for the views and pg_stat_activity; outside of a transaction.  CoordDismissed: whether it was told
+ * to leave, and an error comes from that.
+ *
+ * The session: CoordIsBlocked, whether there is such a command now; CoordReportDismissal, its error.
+ */
+extern bool CoordEnter(Oid database);
+extern void CoordEnterJob(Oid relid, CoordJobKind kind);
+extern bool CoordDismissed(void);
+extern bool CoordIsBlocked(void);
+extern void CoordReportDismissal(void) pg_attribute_noreturn();
+
 #endif							/* MILVUS_COORD_H */

@@ -13,7 +13,9 @@
 #include "storage/proc.h"
 #include "utils/timestamp.h"
 
-#define COORD_MAX_WORKERS 64
+#define COORD_MAX_WORKERS 64	/* the launcher's: the first of workers[] */
+#define COORD_MAX_HELPERS 64	/* that sessions started: the others; more than that are not seen */
+#define COORD_SLOTS (COORD_MAX_WORKERS + COORD_MAX_HELPERS)
 #define COORD_MAX_JOBS 1024
 #define COORD_MAX_DATABASES 512
 #define COORD_ERROR_LEN 256
@@ -67,6 +69,10 @@ typedef struct CoordWorker
 	uint64		wakeups;
 	uint64		delays;			/* by the cost limit */
 	int			job;			/* of jobs[], -1: none */
+	/* a session's worker: what it does while it is RUNNING */
+	bool		helper;
+	Oid			relation;
+	CoordJobKind kind;
 	pg_atomic_uint64 done;		/* progress of the job */
 	pg_atomic_uint64 total;
 } CoordWorker;
@@ -109,7 +115,7 @@ typedef struct CoordShared
 	uint32		cookie;
 	int			njobs;			/* jobs in use */
 	CoordDatabase databases[COORD_MAX_DATABASES];
-	CoordWorker workers[COORD_MAX_WORKERS];
+	CoordWorker workers[COORD_SLOTS];
 	CoordJob	jobs[COORD_MAX_JOBS];
 } CoordShared;
 
@@ -179,6 +185,7 @@ extern bool CoordStartDynamic(Oid relation, CoordJobKind kind, int64 delay);
 /* What became of the jobs that a session waited for; in dynamic shared memory. */
 typedef struct CoordRunResult
 {
+	bool		dismissed;		/* somebody wanted the database */
 	uint64		jobs;			/* that made something */
 	uint64		failed;
 	bool		finished;

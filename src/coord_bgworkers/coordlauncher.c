@@ -295,6 +295,7 @@ start_worker(int database, bool eager, TimestampTz now)
 		new->database = database;
 		new->cookie = ++coord_shared->cookie;
 		new->eager = eager;
+		new->helper = false;
 		new->stop = false;
 		new->connected = false;
 		new->woken = false;

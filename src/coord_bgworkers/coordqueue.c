@@ -46,7 +46,7 @@ start_shared_memory(void)
 	{
 		memset(coord_shared, 0, sizeof(CoordShared));
 		coord_shared->lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
-		for (int i = 0; i < COORD_MAX_WORKERS; i++)
+		for (int i = 0; i < COORD_SLOTS; i++)
 		{
 			coord_shared->workers[i].job = -1;
 			pg_atomic_init_u64(&coord_shared->workers[i].done, 0);
@@ -106,7 +106,7 @@ database_in_use(int database)
 {
 	if (coord_shared->databases[database].blocks > 0)
 		return true;
-	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	for (int i = 0; i < COORD_SLOTS; i++)
 		if (coord_shared->workers[i].state != COORD_WORKER_FREE &&
 			coord_shared->workers[i].database == database)
 			return true;
@@ -318,12 +318,13 @@ CoordJobIsDue(const CoordJob *job, TimestampTz now)
 	if ((job->state != COORD_JOB_QUEUED && job->state != COORD_JOB_BACKOFF) || job->due > now)
 		return false;
 	/* one at a time for a relation */
-	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	for (int i = 0; i < COORD_SLOTS; i++)
 	{
 		const CoordWorker *worker = &coord_shared->workers[i];
 
-		if (worker->state == COORD_WORKER_RUNNING && worker->job >= 0 && worker->database == job->database &&
-			coord_shared->jobs[worker->job].relation == job->relation)
+		if (worker->state != COORD_WORKER_RUNNING || worker->database != job->database)
+			continue;
+		if ((worker->helper ? worker->relation : coord_shared->jobs[worker->job].relation) == job->relation)
 			return false;
 	}
 	return true;

@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "am/ann/ann.h"
+#include "catalog/pg_database.h"
 #include "coord_bgworkers/coord_internal.h"
 #include "guc.h"
 #include "miscadmin.h"
@@ -24,6 +25,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/wait_event.h"
 
 /* A worker without work waits so long for more before it leaves: ms. */
@@ -32,6 +34,8 @@
 #define EAGER_NAP 20
 /* Priority of workers among the processes of the machine: searches come first. */
 #define NICENESS 15
+/* Without preload, between two looks whether somebody wants the database: ms. */
+#define WANTED_INTERVAL 500
 /* Longest sleep of the throttle, in multiples of milvus.worker_cost_delay. */
 #define MAX_DELAY_FACTOR 4
 
@@ -39,6 +43,9 @@
 static CoordWorker *my_worker = NULL;
 /* Whether this process does a job. */
 static bool in_job = false;
+/* Whether a session started it, and whether it has seen that somebody wants the database. */
+static bool is_helper = false;
+static bool dismissed = false;
 
 /* ---- for the code of jobs ---- */
 
@@ -49,6 +56,40 @@ CoordReportProgress(uint64 done, uint64 total)
 		return;
 	pg_atomic_write_u64(&my_worker->total, total);
 	pg_atomic_write_u64(&my_worker->done, done);
+}
+
+/*
+ * Without preload nobody tells a worker that its database is wanted: the command holds a lock on it
+ * that nobody can connect under.
+ */
+static bool
+database_is_wanted(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	(void) LockRelease(&tag, RowExclusiveLock, false);
+	return false;
+}
+
+static void
+leave_when_wanted(void)
+{
+	static TimestampTz looked = 0;
+	TimestampTz now;
+
+	if (!is_helper || CoordPreloaded() || !IsTransactionState())
+		return;
+	now = GetCurrentTimestamp();
+	if (!TimestampDifferenceExceeds(looked, now, WANTED_INTERVAL))
+		return;
+	looked = now;
+	if (!database_is_wanted())
+		return;
+	dismissed = true;
+	CoordReportDismissal();
 }
 
 static LOCKTAG wanted_lock;
@@ -69,6 +110,7 @@ void
 CoordThrottle(void)
 {
 	CHECK_FOR_INTERRUPTS();
+	leave_when_wanted();
 	if (!in_job || milvus_settings.worker_cost_delay <= 0)
 		return;
 	VacuumCostActive = true;
@@ -215,7 +257,7 @@ release_slot(int code, Datum arg)
 			strlcpy(job->error, "the worker was terminated", COORD_ERROR_LEN);
 		}
 	}
-	if (!worker->connected && !worker->stop)
+	if (!worker->connected && !worker->stop && !worker->helper)
 	{
 		CoordDatabase *entry = &coord_shared->databases[worker->database];
 
@@ -227,8 +269,8 @@ release_slot(int code, Datum arg)
 	worker->state = COORD_WORKER_FREE;
 	worker->pid = 0;
 	worker->latch = NULL;
-	/* the postmaster tells the one that started it */
-	if (worker->starter != coord_shared->launcher_pid)
+	/* the postmaster tells the one that started it; a helper's relation may have had to wait for it */
+	if (worker->starter != coord_shared->launcher_pid || worker->helper)
 		CoordWakeLauncher();
 	LWLockRelease(coord_shared->lock);
 }
@@ -488,7 +530,101 @@ CoordWorkerMain(Datum arg)
 	proc_exit(0);
 }
 
-/* ---- dynamic workers ---- */
+/* ---- workers of sessions ---- */
+
+bool
+CoordEnter(Oid database)
+{
+	bool		blocked = false;
+	int			number;
+
+	is_helper = true;
+	if (!CoordPreloaded())
+		return true;
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	number = CoordFindDatabase(database, true);
+	if (number >= 0)
+		blocked = coord_shared->databases[number].blocks > 0;
+	for (int i = COORD_MAX_WORKERS; i < COORD_SLOTS && number >= 0 && !blocked && my_worker == NULL; i++)
+	{
+		CoordWorker *worker = &coord_shared->workers[i];
+
+		if (worker->state != COORD_WORKER_FREE)
+			continue;
+		worker->state = COORD_WORKER_STARTING;
+		worker->database = number;
+		worker->helper = true;
+		worker->stop = worker->connected = false;
+		worker->pid = MyProcPid;
+		worker->starter = 0;
+		worker->latch = MyLatch;
+		worker->since = GetCurrentTimestamp();
+		worker->wakeups = worker->delays = 0;
+		worker->job = -1;
+		my_worker = worker;
+	}
+	LWLockRelease(coord_shared->lock);
+	if (my_worker != NULL)
+		before_shmem_exit(release_slot, (Datum) 0);
+	dismissed = blocked;
+	return !blocked;
+}
+
+static void
+show_job(const CoordTask *task)
+{
+	if (my_worker == NULL)
+		return;
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	coord_shared->databases[my_worker->database].extension = COORD_PRESENT;
+	my_worker->relation = task->relation;
+	my_worker->kind = task->kind;
+	my_worker->state = COORD_WORKER_RUNNING;
+	my_worker->since = GetCurrentTimestamp();
+	pg_atomic_write_u64(&my_worker->done, 0);
+	pg_atomic_write_u64(&my_worker->total, 0);
+	LWLockRelease(coord_shared->lock);
+}
+
+void
+CoordEnterJob(Oid relid, CoordJobKind kind)
+{
+	CoordTask	task = {.relation = relid,.kind = kind};
+
+	show_job(&task);
+	CoordReportActivity(&task);
+}
+
+bool
+CoordDismissed(void)
+{
+	return dismissed || (my_worker != NULL && my_worker->stop);
+}
+
+bool
+CoordIsBlocked(void)
+{
+	bool		blocked = false;
+	int			number;
+
+	if (!CoordPreloaded())
+		return false;
+	LWLockAcquire(coord_shared->lock, LW_SHARED);
+	number = CoordFindDatabase(MyDatabaseId, false);
+	if (number >= 0)
+		blocked = coord_shared->databases[number].blocks > 0;
+	LWLockRelease(coord_shared->lock);
+	return blocked;
+}
+
+void
+CoordReportDismissal(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("background work was stopped because a command wants the database to itself"),
+			 errhint("Try again when DROP DATABASE, CREATE DATABASE, ALTER DATABASE or DROP EXTENSION has ended.")));
+}
 
 typedef struct DynamicArgs
 {
@@ -542,6 +678,29 @@ count_result(CoordRunResult *result, bool good, const CoordOutcome *outcome, con
 	}
 }
 
+static void
+dismiss(CoordRunResult *result)
+{
+	if (result != NULL)
+		result->dismissed = true;
+	proc_exit(0);
+}
+
+/* Between two jobs. */
+static bool
+wanted_meanwhile(void)
+{
+	bool		wanted = CoordDismissed();
+
+	if (!wanted && !CoordPreloaded())
+	{
+		StartTransactionCommand();
+		wanted = database_is_wanted();
+		CommitTransactionCommand();
+	}
+	return wanted;
+}
+
 void
 CoordDynamicMain(Datum arg)
 {
@@ -568,33 +727,53 @@ CoordDynamicMain(Datum arg)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
-	SetConfigOption("application_name", "milvus worker", PGC_USERSET, PGC_S_SESSION);
-	MemoryContextSwitchTo(TopMemoryContext);
 	if (args.result != 0)
 	{
-		dsm_segment *segment = dsm_attach(args.result);
+		dsm_segment *segment;
 
+		CurrentResourceOwner = ResourceOwnerCreate(NULL, "milvus worker");
+		segment = dsm_attach(args.result);
 		/* who asked is gone: nobody wants it any more */
 		if (segment == NULL)
 			proc_exit(0);
 		dsm_pin_mapping(segment);
 		result = dsm_segment_address(segment);
 	}
+	if (!CoordEnter(args.database))
+		dismiss(result);
+	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	SetConfigOption("application_name", "milvus worker", PGC_USERSET, PGC_S_SESSION);
+	MemoryContextSwitchTo(TopMemoryContext);
 	if (args.kind != COORD_SCAN)
 		due = list_make1(&task);
 	else
+	{
+		show_job(&task);
 		(void) CoordFindDue(&due, false, TopMemoryContext);
+	}
 	foreach(lc, due)
 	{
-		bool		good = run_guarded(lfirst(lc), &outcome, error, NULL);
+		CoordTask  *job = lfirst(lc);
+		bool		good;
 
+		if (wanted_meanwhile())
+			dismiss(result);
+		show_job(job);
+		good = run_guarded(job, &outcome, error, my_worker != NULL ? &my_worker->stop : &dismissed);
+		if (CoordDismissed())
+			dismiss(result);
 		count_result(result, good, &outcome, error);
 	}
 	if (result != NULL)
 		result->finished = true;
 	pgstat_report_activity(STATE_IDLE, NULL);
 	proc_exit(0);
+}
+
+static void
+terminate_worker(int code, Datum arg)
+{
+	TerminateBackgroundWorker((BackgroundWorkerHandle *) DatumGetPointer(arg));
 }
 
 void
@@ -610,21 +789,19 @@ CoordRunDue(CoordRunResult *result)
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start a background worker"),
 				 errhint("You might need to increase \"max_worker_processes\".")));
-	PG_TRY();
+	/* also when the session ends meanwhile */
+	PG_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
 	{
 		if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
-			ereport(ERROR,
+			ereport(FATAL,
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
 					 errmsg("the postmaster has died")));
 	}
-	PG_CATCH();
-	{
-		TerminateBackgroundWorker(handle);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
 	memcpy(result, shared, sizeof(*result));
 	dsm_detach(segment);
+	if (result->dismissed || (!result->finished && CoordIsBlocked()))
+		CoordReportDismissal();
 	if (!result->finished)
 		ereport(ERROR,
 				(errcode(ERRCODE_OPERATOR_INTERVENTION),

@@ -299,6 +299,74 @@ wake();
 becomes(q{(SELECT count(*) = 0 FROM milvus.jobs WHERE kind = 'warm cache')}, 'it goes on');
 $node->safe_psql('postgres', 'DROP TABLE steps');
 
+# ---- work that sessions wait for ----
+
+# launch($dbname, $query): begun in a session of its own; its errors are in ->{stderr} after ->quit.
+sub launch
+{
+	my ($dbname, $query) = @_;
+	my $session = $node->background_psql($dbname, on_error_stop => 0);
+	$session->query_until(qr/begun/, "\\echo begun\n$query;\n");
+	return $session;
+}
+# helped($point, $query): a new database with a table, and a session there whose worker sleeps at a point.
+sub helped
+{
+	my ($point, $query) = @_;
+	debug_point('');
+	$node->safe_psql('postgres', 'DROP DATABASE IF EXISTS helped WITH (FORCE)');
+	$node->safe_psql('postgres', 'CREATE DATABASE helped');
+	$node->safe_psql('helped', q{CREATE EXTENSION milvus; CREATE TABLE rows (id int, words text) USING milvus;
+		SELECT milvus.alter_table_options('rows', '{"auto_seal": false}');
+		INSERT INTO rows SELECT i, 'words of row ' || i FROM generate_series(1, 5000) i;
+		CREATE TABLE numbers (n bigint);
+		INSERT INTO numbers SELECT pg_relation_size('rows') / current_setting('block_size')::int});
+	$node->safe_psql('helped', q{SELECT milvus.flush_table('rows'); DELETE FROM rows WHERE id % 3 = 0}) if $query =~ /compact/;
+	debug_point($point);
+	my $session = launch('helped', $query);
+	$node->poll_query_until('helped', q{SELECT count(*) = 1 FROM milvus.jobs WHERE state = 'running'})
+	  or die "nothing runs for $query";
+	return $session;
+}
+my $whose = q{SELECT w.role, w.state, w.relation, j.relation, j.kind, j.state, j.pid = w.pid, w.job = j.kind || ' ' || j.relid, a.query
+	FROM milvus.workers w JOIN milvus.jobs j USING (pid) JOIN pg_stat_activity a USING (pid)};
+
+my $helped = helped('table-seal-page:sleep', q{SELECT milvus.flush_table('rows')});
+is($node->safe_psql('helped', $whose), 'session worker|running|rows|rows|seal table|running|t|t|milvus: seal table public.rows',
+	'the worker of flush_table is seen');
+becomes('(SELECT done = n AND total = 2 * n FROM milvus.jobs, numbers)', 'and its progress', 'helped');
+is($node->psql('helped', 'DROP EXTENSION milvus CASCADE'), 0, 'DROP EXTENSION stops it');
+$helped->quit;
+like($helped->{stderr}, qr/ERROR:  background work was stopped because a command wants the database to itself/, 'the session is told');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.list_workers() w JOIN pg_database d ON d.oid = w.database WHERE datname = 'helped'}),
+	0, 'it has left');
+
+$helped = helped('table-compact-page:sleep', q{SELECT milvus.compact_table('rows', 'merge')});
+is($node->safe_psql('helped', $whose),
+	'session worker|running|rows|rows|compact table|running|t|t|milvus: compact table public.rows', 'the worker of compact_table');
+is($node->psql('postgres', 'DROP DATABASE helped WITH (FORCE)'), 0, 'DROP DATABASE stops it');
+# psql has left, too
+$helped->{run}->finish;
+
+$helped = helped('table-seal-page:sleep', 'BEGIN; SELECT milvus.flush_table(\'rows\')');
+$node->safe_psql('helped', 'SELECT pg_terminate_backend(pid) FROM milvus.workers WHERE pid IS NOT NULL AND role = \'session worker\'');
+$helped->quit;
+like($helped->{stderr}, qr/ERROR:  the background worker has ended before its work was done/, 'one that is terminated is not taken for one that was told to leave');
+
+$helped = helped('job-begins:sleep', q{SELECT milvus.run_jobs()});
+like($node->safe_psql('helped', $whose), qr/^session worker\|running\|.*\|running\|t\|/, 'the worker of run_jobs');
+my $dropper = $node->background_psql('helped');
+$dropper->query_safe('SET client_min_messages = warning; BEGIN; DROP EXTENSION milvus CASCADE');
+$helped->quit;
+like($helped->{stderr}, qr/ERROR:  background work was stopped/, 'DROP EXTENSION stops it, too');
+($rc, $out, $err) = $node->psql('helped', 'SELECT milvus.run_jobs()');
+like($err, qr/ERROR:  background work was stopped/, 'and keeps others out until it has ended');
+$dropper->query_safe('ROLLBACK');
+$dropper->quit;
+debug_point('');
+is($node->safe_psql('helped', 'SELECT milvus.run_jobs()'), 0, 'then there is nothing to do');
+$node->safe_psql('postgres', 'DROP DATABASE helped');
+
 # ---- fewer workers than databases ----
 
 $node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.max_workers = 1');
@@ -364,5 +432,16 @@ $bare->safe_psql('postgres', "SET milvus.growing_rows = 100000;
 is($bare->safe_psql('postgres', 'SELECT milvus.run_jobs()'), 1, 'run_jobs does what is due');
 is($bare->safe_psql('postgres', "SELECT growing_rows FROM milvus.index_stats('items_v')"), 0, 'at once');
 is(check_index($bare, 'items_v'), '', 'no problem');
+
+# a seal that would take minutes: a page at a time
+$bare->safe_psql('postgres', 'CREATE DATABASE slow');
+$bare->safe_psql('slow', 'CREATE EXTENSION milvus; CREATE TABLE items (id int PRIMARY KEY, v vector(1000));
+	CREATE INDEX items_v ON items USING ann (v vector_l2_ops)');
+$bare->append_conf('postgresql.conf', "milvus.worker_cost_limit = 1\nmilvus.worker_cost_delay = 100");
+$bare->reload;
+$bare->safe_psql('slow', "INSERT INTO items SELECT i, array_fill(i, ARRAY[1000])::real[] FROM generate_series(1, 2 * $limit) i");
+ok($bare->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'milvus worker' AND datname = 'slow'}),
+	'a dynamic worker at work');
+is($bare->psql('postgres', 'DROP DATABASE slow'), 0, 'leaves for DROP DATABASE');
 
 done_testing();

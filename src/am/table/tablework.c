@@ -128,7 +128,7 @@ TableWorkBegin(TableWork *work, Oid relid, bool wait)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_DELAY,
 						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		CoordThrottle();
 	}
 	if (wait)
 		announce(false);
