@@ -308,12 +308,23 @@ typedef enum TableSealMode
 	TABLE_SEAL_POLICY			/* when the table's policy says that it is time */
 } TableSealMode;
 
+/* What the policy went by: estimates, before anything was sealed. */
+typedef struct TableSealReport
+{
+	double		rows;			/* that could be sealed */
+	double		bytes;
+	double		waiting;		/* rows that could be if everybody saw them, or nobody had them locked */
+	double		waiting_bytes;
+	int64		wait;			/* ms until the last segment was old enough; -1: its age does not count */
+} TableSealReport;
+
 /*
  * Run outside of a transaction, by a worker: finish what is unfinished, then seal.  Takes and
  * releases its own locks, conditionally when `wait` is false.  Returns the number of segments
  * made; their numbers (int32) are appended to *numbers in the caller's context unless NULL.
+ * *report (unless NULL) is of the mode TABLE_SEAL_POLICY.
  */
-extern int	TableSeal(Oid relid, TableSealMode mode, bool wait, List **numbers);
+extern int	TableSeal(Oid relid, TableSealMode mode, bool wait, List **numbers, TableSealReport *report);
 
 typedef enum TableCompactKind
 {

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/detoast.h"
 #include "access/heapam.h"
 #include "access/xact.h"
@@ -33,6 +35,8 @@
 #define PIN_PATIENCE (60 * 1000)
 /* Pages read to estimate how much there is to seal. */
 #define SAMPLE_PAGES 128
+/* Progress counts a page when its rows were copied, and when it was rewritten. */
+#define PAGE_VISITS 2
 
 /* ---- sets of blocks ---- */
 
@@ -94,13 +98,32 @@ is_sealable(HeapTuple tuple, TransactionId horizon, Buffer buffer)
 }
 
 /*
+ * Whether a tuple that is_sealable() refused may become sealable without being changed.
+ */
+static bool
+is_waiting(HeapTuple tuple, TransactionId horizon, Buffer buffer)
+{
+	if (TableTupleIsStub(tuple->t_data))
+		return false;
+	switch (HeapTupleSatisfiesVacuum(tuple, horizon, buffer))
+	{
+		case HEAPTUPLE_LIVE:
+		case HEAPTUPLE_INSERT_IN_PROGRESS:
+		case HEAPTUPLE_DELETE_IN_PROGRESS:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
  * Copies of the sealable tuples of a page and its LSN, read after the tests in the same
  * lock hold.  Hint bits set later can change the LSN where pages have checksums; the tests
- * have set them all.
+ * have set them all.  Tuples that wait, and their bytes, are added to report unless NULL.
  */
 static int
 read_page(Relation rel, BlockNumber block, TransactionId horizon, BufferAccessStrategy strategy,
-		  HeapTuple *tuples, XLogRecPtr *lsn)
+		  HeapTuple *tuples, XLogRecPtr *lsn, TableSealReport *report)
 {
 	Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	Page		page = BufferGetPage(buffer);
@@ -121,6 +144,11 @@ read_page(Relation rel, BlockNumber block, TransactionId horizon, BufferAccessSt
 			ItemPointerSet(&tuple.t_self, block, offset);
 			if (is_sealable(&tuple, horizon, buffer))
 				tuples[n++] = heap_copytuple(&tuple);
+			else if (report != NULL && is_waiting(&tuple, horizon, buffer))
+			{
+				report->waiting++;
+				report->waiting_bytes += tuple.t_len;
+			}
 		}
 	*lsn = BufferGetLSNAtomic(buffer);
 	UnlockReleaseBuffer(buffer);
@@ -166,6 +194,7 @@ typedef struct SealPass
 	BlockSet	pure;			/* nothing to do there */
 	BlockSet	pending;		/* other lists are about these */
 	BufferAccessStrategy strategy;
+	double		share;			/* of the pages that the policy wants to be sealed */
 	bool		give_way;
 } SealPass;
 
@@ -202,7 +231,7 @@ add_page(SealPass *pass, SealBuild *build, BlockNumber block)
 	page->block = block;
 	page->nrows = 0;
 	n = read_page(rel, block, XidFromFullTransactionId(build->horizon), pass->strategy, build->tuples,
-				  &page->lsn);
+				  &page->lsn, NULL);
 	for (int i = 0; i < n; i++)
 	{
 		HeapTuple	tuple = build->tuples[i];
@@ -279,6 +308,8 @@ build_segment(SealPass *pass, uint32 min_rows, TableSegmentEntry *entry, StringI
 			return false;
 		}
 		add_page(pass, build, block);
+		/* one without rows to seal is not looked at again */
+		TableWorkDone(work, build->page.nrows > 0 ? 1 : PAGE_VISITS);
 	}
 	if (TableBuilderRows(build->builder) < Max(min_rows, 1) && !pass->give_way)
 	{
@@ -397,8 +428,9 @@ rewrite_pages(SealFinish *finish, const Bitmapset *kept)
 					break;
 				case TABLE_PAGE_PINNED:
 					pinned++;
-					break;
+					continue;
 			}
+			TableWorkDone(finish->work, 1);
 		}
 		if (pinned == 0 || attempt == PIN_RETRIES)
 			return true;
@@ -699,6 +731,8 @@ finish_segment(TableWork *work, TableSegmentEntry *entry, const char *todo, Size
 
 	while (TableTodoNextPage(todo, len, &at, page))
 		finish.npages++;
+	if (!fresh)
+		TableWorkExpect(work, finish.npages);
 	finish.states = palloc0(finish.npages + 1);
 	finish.done = palloc0(entry->rows / 8 + 1);
 	finish.strategy = GetAccessStrategy(BAS_BULKREAD);
@@ -791,11 +825,11 @@ TableFinishUnfinished(TableWork *work)
 /* ---- when ---- */
 
 /*
- * Rows and raw bytes that could be sealed now: from a sample of the pages that are not pure,
- * all of them when they are few.
+ * Rows and raw bytes that could be sealed now, and those that wait: from a sample of the pages
+ * that are not pure, all of them when they are few.
  */
 static void
-estimate_sealable(SealPass *pass, double *rows, double *bytes)
+estimate_sealable(SealPass *pass, TableSealReport *report)
 {
 	Relation	rel = pass->work->rel;
 	TupleDesc	desc = RelationGetDescr(rel);
@@ -808,8 +842,8 @@ estimate_sealable(SealPass *pass, double *rows, double *bytes)
 	BlockNumber read = 0;
 	BlockNumber step;
 	BlockNumber skip;
+	double		weight;
 
-	*rows = *bytes = 0;
 	for (BlockNumber block = 0; block < pass->nblocks; block++)
 		if (!block_is_in(&pass->pure, block) && !block_is_in(&pass->pending, block))
 			candidates++;
@@ -831,37 +865,38 @@ estimate_sealable(SealPass *pass, double *rows, double *bytes)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(context);
 		old = MemoryContextSwitchTo(context);
-		n = read_page(rel, block, horizon, NULL, tuples, &lsn);
+		n = read_page(rel, block, horizon, NULL, tuples, &lsn, report);
 		for (int i = 0; i < n; i++)
 		{
-			*bytes += tuples[i]->t_len;
+			report->bytes += tuples[i]->t_len;
 			if (!HeapTupleHasExternal(tuples[i]))
 				continue;
 			heap_deform_tuple(tuples[i], desc, values, isnull);
 			for (int attr = 0; attr < desc->natts; attr++)
 				if (!isnull[attr] && TupleDescAttr(desc, attr)->attlen == -1)
-					*bytes += (double) toast_raw_datum_size(values[attr]);
+					report->bytes += (double) toast_raw_datum_size(values[attr]);
 		}
-		*rows += n;
+		report->rows += n;
 		MemoryContextSwitchTo(old);
 		read++;
 	}
-	*rows *= (double) candidates / read;
-	*bytes *= (double) candidates / read;
+	weight = (double) candidates / read;
+	report->rows *= weight;
+	report->bytes *= weight;
+	report->waiting *= weight;
+	report->waiting_bytes *= weight;
 	MemoryContextDelete(context);
 }
 
 /*
- * How many segments the policy wants now.
+ * How many segments the policy wants now, and why.
  */
 static int
-segments_due(SealPass *pass)
+segments_due(SealPass *pass, TableSealReport *report)
 {
 	const TableOptions *options = &pass->options;
 	TableSegmentEntry *entries;
 	TimestampTz last = 0;
-	double		rows;
-	double		bytes;
 	double		due;
 	int			n;
 
@@ -869,16 +904,23 @@ segments_due(SealPass *pass)
 		return INT_MAX;
 	if (!options->auto_seal)
 		return 0;
-	estimate_sealable(pass, &rows, &bytes);
-	due = Max(rows / (double) options->segment_rows, bytes / (double) options->segment_bytes);
+	if (options->segment_age >= 0)
+	{
+		entries = TableReadManifest(pass->work->rel, &n);
+		for (int i = 0; i < n; i++)
+			last = Max(last, entries[i].sealed);
+		report->wait = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   last + options->segment_age * USECS_PER_SEC);
+	}
+	estimate_sealable(pass, report);
+	due = Max(report->rows / (double) options->segment_rows, report->bytes / (double) options->segment_bytes);
 	if (due >= 1)
-		return (int) Min(due, 1000000);
-	if (rows < 1 || rows < (double) options->min_rows || options->segment_age < 0)
-		return 0;
-	entries = TableReadManifest(pass->work->rel, &n);
-	for (int i = 0; i < n; i++)
-		last = Max(last, entries[i].sealed);
-	return TimestampDifferenceExceeds(last, GetCurrentTimestamp(), options->segment_age * 1000) ? 1 : 0;
+	{
+		due = Min(due, 1000000);
+		pass->share = floor(due) / due;
+		return (int) due;
+	}
+	return report->rows >= Max((double) options->min_rows, 1) && report->wait == 0 ? 1 : 0;
 }
 
 /* ---- a pass ---- */
@@ -895,6 +937,7 @@ begin_pass(SealPass *pass, TableWork *work)
 	memset(&pass->pure, 0, sizeof(pass->pure));
 	pass->work = work;
 	pass->next = next;
+	pass->share = 1;
 	pass->give_way = false;
 	pass->nblocks = RelationGetNumberOfBlocks(work->rel);
 	pass->pure.nblocks = pass->nblocks;
@@ -904,12 +947,24 @@ begin_pass(SealPass *pass, TableWork *work)
 	MemoryContextSwitchTo(old);
 }
 
+/* Pages that the pass has to look at. */
+static double
+pages_left(const SealPass *pass)
+{
+	BlockNumber n = 0;
+
+	for (BlockNumber block = pass->next; block < pass->nblocks; block++)
+		n += !block_is_in(&pass->pure, block) && !block_is_in(&pass->pending, block);
+	return n;
+}
+
 /*
  * Finish and seal under one hold of the lock.  False: it has to be taken again, because
  * somebody else waited for it.
  */
 static bool
-seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers, int *made)
+seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers, int *made,
+			TableSealReport *report)
 {
 	int			limit = INT_MAX;
 	uint32		min_rows = 1;
@@ -923,10 +978,12 @@ seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers,
 		begin_pass(pass, work);
 		if (mode == TABLE_SEAL_POLICY)
 		{
-			limit = segments_due(pass);
+			limit = segments_due(pass, report);
 			if (!milvus_settings.seal_eagerly)
 				min_rows = (uint32) Min(pass->options.min_rows, TABLE_MAX_ROWS);
 		}
+		if (limit > 0)
+			TableWorkExpect(work, (uint64) ceil(pages_left(pass) * pass->share) * PAGE_VISITS);
 		TableWorkCommit(work);
 		TableWorkStart(work);
 	}
@@ -956,14 +1013,17 @@ seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers,
 }
 
 int
-TableSeal(Oid relid, TableSealMode mode, bool wait, List **numbers)
+TableSeal(Oid relid, TableSealMode mode, bool wait, List **numbers, TableSealReport *report)
 {
 	SealPass	pass = {0};
+	TableSealReport reason = {.wait = -1};
 	TableWork	work;
 	int			made = 0;
 
 	while (TableWorkBegin(&work, relid, wait) &&
-		   !seal_locked(&pass, &work, mode, numbers, &made) && wait)
+		   !seal_locked(&pass, &work, mode, numbers, &made, &reason) && wait)
 		pass.next = 0;
+	if (report != NULL)
+		*report = reason;
 	return made;
 }

@@ -28,6 +28,8 @@ typedef struct TableWork
 	MemoryContext context;		/* outlives the transactions; freed at the end */
 	MemoryContext caller;
 	uint32		tries;			/* calls of TableWorkWanted */
+	uint64		done;			/* progress, for milvus.jobs */
+	uint64		total;
 	Oid			saved_user;		/* of the transaction, to be restored */
 	int			saved_context;
 	int			nest_level;
@@ -51,6 +53,13 @@ extern void TableWorkAbandon(TableWork *work);
  * lock on the table, so that the work should give way.
  */
 extern bool TableWorkWanted(TableWork *work);
+
+/*
+ * Progress, in units of whoever does the work: Expect says how many there are and counts anew, Done
+ * that some more are done.
+ */
+extern void TableWorkExpect(TableWork *work, uint64 total);
+extern void TableWorkDone(TableWork *work, uint64 units);
 
 /*
  * Called by TableWorkBegin while it cannot have the lock (true) and when it has it (false);
