@@ -22,6 +22,7 @@
 #include "am/table/tableslot.h"
 #include "commands/progress.h"
 #include "compat.h"
+#include "coord_bgworkers/coord.h"
 #include "executor/executor.h"
 #include "guc.h"
 #include "miscadmin.h"
@@ -376,9 +377,13 @@ TableCopyForCluster(Relation old, Relation new, Relation index, bool use_sort, T
 		table_close(rewrite.old_toast, NoLock);
 	}
 	end_heap_rewrite(rewrite.state);
-	/* VACUUM sets the bits, as it does those of heap's visibility map */
+	/* bits are set once this is committed: by VACUUM, flush_table or a worker */
 	if (rewrite.seal)
+	{
 		TableMapExtend(new, RelationGetNumberOfBlocks(new));
+		if (CoordPreloaded())
+			(void) CoordRequest(RelationGetRelid(old), COORD_SEAL);
+	}
 	pfree(rewrite.values);
 	pfree(rewrite.isnull);
 }

@@ -959,6 +959,22 @@ pages_left(const SealPass *pass)
 }
 
 /*
+ * After VACUUM FULL no page is pure yet, whatever it holds.
+ */
+static bool
+nothing_is_pure(Relation rel)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	uint64	   *pure = TableMapRead(rel, nblocks);
+	bool		nothing = true;
+
+	for (Size w = 0; w < ((Size) nblocks + 63) / 64 && nothing; w++)
+		nothing = pure[w] == 0;
+	pfree(pure);
+	return nothing;
+}
+
+/*
  * Finish and seal under one hold of the lock.  False: it has to be taken again, because
  * somebody else waited for it.
  */
@@ -972,6 +988,8 @@ seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers,
 
 	memset(&pass->pending, 0, sizeof(pass->pending));
 	(void) finish_unfinished(work, &pass->pending);
+	if (mode != TABLE_SEAL_POLICY || nothing_is_pure(work->rel))
+		TableMapRestore(work->rel);
 	(void) TableKeptColumns(work->rel, &sealable);
 	if (sealable)
 	{
