@@ -96,7 +96,7 @@ commit_growth(void)
 			if (entry->rows < entry->limit_rows && entry->bytes < entry->limit_bytes)
 				continue;
 			if (!CoordPreloaded() && milvus_settings.background_seal)
-				(void) CoordStartDynamic(entry->relation, COORD_SEAL);
+				(void) CoordStartDynamic(entry->relation, COORD_SEAL, 0);
 		}
 		entry->told = now;
 		entry->rows = entry->bytes = 0;

@@ -149,7 +149,7 @@ signal_workers(Oid oid, int signal)
 	int			database = CoordFindDatabase(oid, false);
 	int			n = 0;
 
-	for (int i = 0; i < COORD_MAX_WORKERS && database >= 0; i++)
+	for (int i = 0; i < COORD_SLOTS && database >= 0; i++)
 	{
 		CoordWorker *worker = &coord_shared->workers[i];
 
@@ -203,7 +203,7 @@ block_database(Oid oid)
 		CHECK_FOR_INTERRUPTS();
 		LWLockAcquire(coord_shared->lock, LW_SHARED);
 		left = 0;
-		for (int i = 0; i < COORD_MAX_WORKERS; i++)
+		for (int i = 0; i < COORD_SLOTS; i++)
 			left += coord_shared->workers[i].state != COORD_WORKER_FREE &&
 				coord_shared->workers[i].database == database &&
 				coord_shared->workers[i].pid != MyProcPid;

@@ -46,7 +46,7 @@ start_shared_memory(void)
 	{
 		memset(coord_shared, 0, sizeof(CoordShared));
 		coord_shared->lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
-		for (int i = 0; i < COORD_MAX_WORKERS; i++)
+		for (int i = 0; i < COORD_SLOTS; i++)
 		{
 			coord_shared->workers[i].job = -1;
 			pg_atomic_init_u64(&coord_shared->workers[i].done, 0);
@@ -106,7 +106,7 @@ database_in_use(int database)
 {
 	if (coord_shared->databases[database].blocks > 0)
 		return true;
-	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	for (int i = 0; i < COORD_SLOTS; i++)
 		if (coord_shared->workers[i].state != COORD_WORKER_FREE &&
 			coord_shared->workers[i].database == database)
 			return true;
@@ -230,6 +230,28 @@ allocate_job(int database)
 }
 
 /*
+ * Wake up a worker of a database that waits for a job.  Each is woken up for one: another job is for
+ * another worker.
+ */
+bool
+CoordWakeWorker(int database)
+{
+	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	{
+		CoordWorker *worker = &coord_shared->workers[i];
+
+		if (worker->state == COORD_WORKER_WAITING && worker->database == database &&
+			!worker->woken && !worker->eager && !worker->stop && worker->latch != NULL)
+		{
+			worker->woken = true;
+			SetLatch(worker->latch);
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
  * limit_rows, limit_bytes: the growth at which the job is due at once; 0: none.
  */
 bool
@@ -284,21 +306,9 @@ CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
 			break;
 	}
 	/* one that is never due is only counted in */
-	if (job->due < before)
-	{
-		for (int i = 0; i < COORD_MAX_WORKERS; i++)
-		{
-			CoordWorker *worker = &coord_shared->workers[i];
-
-			if (worker->state == COORD_WORKER_WAITING && worker->database == database &&
-				worker->latch != NULL && !worker->stop)
-			{
-				SetLatch(worker->latch);
-				return true;
-			}
-		}
+	if (job->due < before && !(job->due <= now && CoordWakeWorker(database)) &&
+		job->due < coord_shared->launcher_next)
 		CoordWakeLauncher();
-	}
 	return true;
 }
 
@@ -308,12 +318,13 @@ CoordJobIsDue(const CoordJob *job, TimestampTz now)
 	if ((job->state != COORD_JOB_QUEUED && job->state != COORD_JOB_BACKOFF) || job->due > now)
 		return false;
 	/* one at a time for a relation */
-	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	for (int i = 0; i < COORD_SLOTS; i++)
 	{
 		const CoordWorker *worker = &coord_shared->workers[i];
 
-		if (worker->state == COORD_WORKER_RUNNING && worker->job >= 0 && worker->database == job->database &&
-			coord_shared->jobs[worker->job].relation == job->relation)
+		if (worker->state != COORD_WORKER_RUNNING || worker->database != job->database)
+			continue;
+		if ((worker->helper ? worker->relation : coord_shared->jobs[worker->job].relation) == job->relation)
 			return false;
 	}
 	return true;
@@ -349,7 +360,8 @@ CoordRequestAfter(Oid relid, CoordJobKind kind, int64 delay)
 	if (RecoveryInProgress() || !OidIsValid(MyDatabaseId))
 		return false;
 	if (!CoordPreloaded())
-		return delay <= 0 && milvus_settings.background_seal && CoordStartDynamic(relid, kind);
+		return delay <= COORD_SHORT_DELAY && milvus_settings.background_seal &&
+			CoordStartDynamic(relid, kind, delay);
 	if (milvus_settings.max_workers == 0)
 		return false;
 	due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);

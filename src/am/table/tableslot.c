@@ -12,7 +12,9 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/toast_internals.h"
 #include "am/table/tableslot.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/tuptable.h"
 #include "storage/bufmgr.h"
@@ -98,6 +100,23 @@ stub_segment(TableSlot *slot, TableRef ref)
 	return slot->segment;
 }
 
+/*
+ * A value of a column whose storage became PLAIN, as heap would have it still: compressed.  It can be
+ * larger than such a column, or an index on it, takes; heap carries it along all the same.
+ */
+static Datum
+compressed_again(Form_pg_attribute att, Datum value, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Datum		compressed = PointerGetDatum(NULL);
+
+	/* as long as what an index compresses */
+	if (VARSIZE_ANY(DatumGetPointer(value)) > MaxHeapTupleSize / 16)
+		compressed = toast_compress_datum(value, att->attcompression);
+	MemoryContextSwitchTo(old);
+	return DatumGetPointer(compressed) != NULL ? compressed : value;
+}
+
 /* Values of attributes up to natts of a stub. */
 static void
 stub_getsomeattrs(TableSlot *table_slot, int natts)
@@ -115,10 +134,12 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 		inner->tts_ops->getsomeattrs(inner, in_stub);
 	for (int i = first; i < natts; i++)
 	{
+		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, i);
+
 		/* What is null in the stub is null, or is not kept: the segment knows. */
 		if (i < in_stub && !slot->tts_isnull[i])
 			continue;
-		if (TupleDescAttr(slot->tts_tupleDescriptor, i)->attisdropped)
+		if (att->attisdropped)
 		{
 			slot->tts_values[i] = (Datum) 0;
 			slot->tts_isnull[i] = true;
@@ -143,6 +164,9 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 		}
 		slot->tts_values[i] = TableSegmentFetch(segment, i + 1, TableRefRow(ref),
 												&slot->tts_isnull[i], table_slot->copies);
+		if (att->attlen == -1 && att->attstorage == TYPSTORAGE_PLAIN && !slot->tts_isnull[i] &&
+			TableSegmentToasted(segment, (AttrNumber) (i + 1)))
+			slot->tts_values[i] = compressed_again(att, slot->tts_values[i], table_slot->copies);
 	}
 	slot->tts_nvalid = natts;
 }
