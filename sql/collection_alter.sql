@@ -52,11 +52,21 @@ INSERT INTO c (id, s, a, v, "parts[n]", "parts[w]") VALUES (11, '123456789', '{}
 INSERT INTO c (id, s, a, v, "parts[n]", "parts[w]") VALUES (11, '', '{1234567}', '[1,2]', '{}', '{}');
 SELECT milvus.alter_collection_field('c', 's', '{"max_length": 4}');
 
+-- longer than what a btree can have
+SELECT milvus.create_index('c', '{"field_name": "s", "index_type": "INVERTED"}');
+SELECT milvus.alter_collection_field('c', 's', '{"max_length": 2600}');
+SELECT pg_get_indexdef('c_s_idx'::regclass);
+SELECT milvus.alter_collection_field('c', 's', '{"max_length": 60000}');
+SELECT pg_get_indexdef('c_s_idx'::regclass);
+SELECT index_name, index_type, relation FROM milvus.describe_index('c');
+SELECT milvus.alter_collection_field('c', 's', '{"max_length": 8}');
+
 SELECT relfilenode AS before FROM pg_class WHERE oid = 'c'::regclass \gset
 SELECT milvus.add_collection_field('c', 'n', 'INT32', nullable => true), milvus.add_collection_field('c', 'i8', 'INT8', default_value => '7', description => 'small'),
 	milvus.add_collection_field('c', 'words', 'ARRAY', element_type => 'VARCHAR', max_capacity => 3, params => '{"max_length": "5"}', nullable => true),
 	milvus.add_collection_field('c', 'v2', 'FLOAT16_VECTOR', dim => 4, nullable => true),
-	milvus.add_collection_field('c', 't', 'VARCHAR', max_length => 9, default_value => '"it''s"', nullable => true);
+	milvus.add_collection_field('c', 't', 'VARCHAR', max_length => 9, default_value => '"it''s"', nullable => true),
+	milvus.add_collection_field('c', 'body', 'TEXT', nullable => true);
 SELECT relfilenode = :before AS not_rewritten FROM pg_class WHERE oid = 'c'::regclass;
 SELECT * FROM pg_temp.fields WHERE collection_name = 'c';
 SELECT id, n, i8, words, t FROM c WHERE id = 2;
@@ -78,7 +88,7 @@ SELECT milvus.drop_collection_function('c', 'other');
 SELECT milvus.drop_collection_field('c', 'sparse');
 SELECT milvus.describe_collection('c') -> 'functions' AS functions;
 
-SELECT milvus.create_collection('k', schema => '{"fields": [{"name": "id", "type": 5, "is_primary": true}, {"name": "p", "type": 5, "is_partition_key": true},
+SELECT milvus.create_collection('k', schema => '{"fields": [{"name": "id", "type": 5, "is_primary": true}, {"name": "p", "type": 21, "params": {"max_length": 9}, "is_partition_key": true},
 	{"name": "c", "type": 5, "is_clustering_key": true}, {"name": "v", "type": 101, "params": {"dim": 2}}], "enable_dynamic_field": true}', index_params => '{"field_name": "v"}');
 SELECT options FROM milvus.table_option WHERE relation = 'k'::regclass;
 SELECT pg_temp.refused(s) FROM (VALUES
@@ -90,6 +100,7 @@ SELECT pg_temp.refused(s) FROM (VALUES
 	(11, 'SELECT milvus.alter_collection_field(''c'', ''s'', ''{"max_length": "x"}'')'), (12, 'SELECT milvus.alter_collection_field(''c'', ''s'', ''{"max_capacity": 3}'')'),
 	(13, 'SELECT milvus.alter_collection_field(''c'', ''a'', ''{"max_capacity": 5000}'')'), (14, 'SELECT milvus.alter_collection_field(''c'', ''s'', ''{"dim": 3}'')'),
 	(15, 'SELECT milvus.alter_collection_field(''c'', ''s'', ''{"mmap.enabled": 3}'')'),
+	(16, 'SELECT milvus.alter_collection_field(''k'', ''p'', ''{"max_length": 5000}'')'),
 	(20, 'SELECT milvus.add_collection_field(''c'', ''x'', ''INT64'')'), (21, 'SELECT milvus.add_collection_field(''c'', ''s'', ''INT64'', nullable => true)'),
 	(22, 'SELECT milvus.add_collection_field(''c'', ''x'', ''VARCHAR'', nullable => true)'), (23, 'SELECT milvus.add_collection_field(''c'', ''1x'', ''INT64'', nullable => true)'),
 	(24, 'SELECT milvus.add_collection_field(''c'', ''x'', ''NOTHING'', nullable => true)'), (25, 'SELECT milvus.add_collection_field(''nothing'', ''x'', ''INT64'', nullable => true)'),

@@ -1,5 +1,4 @@
 -- What Milvus refuses, in its words and with its codes.
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 CREATE FUNCTION pg_temp.refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -52,6 +51,11 @@ SELECT pg_temp.refused(pg_temp.fields(:pk, :vec, format('{"name": "a", %s}', res
 	(11, '"type": 2, "default_value": 128'), (12, '"type": 5, "default_value": "x"'), (13, '"type": 1, "default_value": 1'),
 	(14, '"type": 21, "params": {"max_length": 2}, "default_value": "abc"'), (15, '"type": 23, "default_value": 1'),
 	(16, '"type": 201'), (17, '"type": 21, "params": {"max_length": 4, "enable_match": true}'), (18, '"type": 5, "nullable": "perhaps"')) AS r(i, rest) ORDER BY i;
+
+-- a type of another extension
+\t off
+SELECT milvus.create_collection('bad', schema => format('{"fields": [%s, %s, {"name": "g", "type": "Geometry"}]}', :pk, :vec)::jsonb);
+\t on
 
 -- numbers of things
 SELECT pg_temp.refused(pg_temp.fields(:pk, :vec, string_agg(format('{"name": "f%s", "type": 5}', i), ', '))) FROM generate_series(1, 63) i;

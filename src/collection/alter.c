@@ -205,6 +205,8 @@ alter_length(const Collection *collection, const CollectionField *field, int64 l
 		MilvusInvalidParameter("the maximum length specified for a VarChar field(%s) should be in (0, %d], but got " INT64_FORMAT " instead",
 							   field->name, milvus_settings.max_varchar_length, length);
 	if (field->type == MILVUS_VARCHAR)
+		IndexFitLength(collection, field, length);
+	if (field->type == MILVUS_VARCHAR)
 		replace_check(collection, field->column, "max_length",
 					  psprintf("pg_catalog.octet_length(%s) OPERATOR(pg_catalog.<=) " INT64_FORMAT, column, length));
 	else

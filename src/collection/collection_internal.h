@@ -216,6 +216,8 @@ extern void IndexAfterCreate(const Collection *collection);
 extern void IndexCreateAll(const Collection *collection, JsonbContainer *params);
 /* Tell the labels that an index has another name. */
 extern void IndexRenamed(const Collection *collection, const char *old, const char *new);
+/* Before a text field's max_length becomes this: indexes that could not have such values are made anew. */
+extern void IndexFitLength(const Collection *collection, const CollectionField *field, int64 length);
 extern void IndexCreateAuto(const Collection *collection, const char *field, const char *metric);
 /* ERROR, code 700, when a vector field has no index. */
 extern void CollectionCheckIndexes(const Collection *collection);

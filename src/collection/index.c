@@ -14,6 +14,7 @@
 #include "access/table.h"
 #include "am/ann/ann.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "collection/collection_internal.h"
 #include "collection/filter/filter.h"
@@ -737,6 +738,16 @@ IndexCreateAuto(const Collection *collection, const char *field, const char *met
 	create_one(collection->relid, &JsonFromText(json.data)->root);
 }
 
+static List *
+open_indexes(const Collection *collection)
+{
+	Relation	rel = table_open(collection->relid, AccessShareLock);
+	List	   *entries = CollectionIndexes(collection, rel);
+
+	table_close(rel, NoLock);
+	return entries;
+}
+
 void
 IndexRenamed(const Collection *collection, const char *old, const char *new)
 {
@@ -767,6 +778,40 @@ IndexRenamed(const Collection *collection, const char *old, const char *new)
 		JsonEnd(&json, ']');
 		if (found)
 			CollectionSetFieldLabel(collection, &collection->fields[i], "indexes", json.data);
+	}
+}
+
+/*
+ * A text field may have longer values from now on: its btree, if it has one, becomes a hash
+ * index where they would not fit.
+ */
+void
+IndexFitLength(const Collection *collection, const CollectionField *field, int64 length)
+{
+	ListCell   *cell;
+
+	if (length <= MAX_BTREE_BYTES || is_long(field))
+		return;
+	if (field->is_partition_key)
+		MilvusInvalidParameter("max_length of partition key field %s cannot be raised over %d", field->name, MAX_BTREE_BYTES);
+	foreach(cell, open_indexes(collection))
+	{
+		IndexEntry *entry = lfirst(cell);
+		Relation	index;
+		bool		is_btree;
+		char	   *name;
+
+		if (entry->field->attnum != field->attnum || !OidIsValid(entry->relid))
+			continue;
+		index = index_open(entry->relid, AccessShareLock);
+		is_btree = index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indnatts == 1 && !index->rd_index->indisunique;
+		index_close(index, NoLock);
+		if (!is_btree)
+			continue;
+		name = get_rel_name(entry->relid);
+		MilvusExecute("DROP INDEX %s", QualifiedName(collection->namespace_oid, name));
+		MilvusExecute("CREATE INDEX %s ON %s USING hash (%s)", quote_identifier(name), collection->relation,
+					  quote_identifier(field->column));
 	}
 }
 
@@ -804,16 +849,6 @@ milvus_create_index(PG_FUNCTION_ARGS)
 }
 
 /* ---- looking at them ---- */
-
-static List *
-open_indexes(const Collection *collection)
-{
-	Relation	rel = table_open(collection->relid, AccessShareLock);
-	List	   *entries = CollectionIndexes(collection, rel);
-
-	table_close(rel, NoLock);
-	return entries;
-}
 
 static void
 index_not_found(const Collection *collection, const char *name)
