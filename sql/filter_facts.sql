@@ -50,7 +50,6 @@ END$$;
 
 -- a message as it is
 SELECT milvus.explain_filter_schema(schema, 'color == "red"') FROM filter_schemas WHERE name = 'fixed';
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 DO $$
 DECLARE message text; detail text;
@@ -58,10 +57,9 @@ BEGIN
 	PERFORM milvus.explain_filter_schema('{"fields": []}', 'a = 1');
 EXCEPTION WHEN invalid_parameter_value THEN
 	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-	RAISE NOTICE '%', message;
+	RAISE NOTICE '% %', SQLSTATE, message;
 	RAISE NOTICE '%', detail;
 END$$;
-\set VERBOSITY default
 
 CREATE TABLE facts (number int GENERATED ALWAYS AS IDENTITY, fact int, valid boolean, filter text, params jsonb, of_schema text DEFAULT 'dyn');
 INSERT INTO facts (fact, valid, filter) VALUES

@@ -11,7 +11,7 @@
 
 #include "miscadmin.h"
 
-/* The longest IN that is written as so many containment tests, for a GIN index over JSON. */
+/* The longest list of values that is written as so many containment tests, for a GIN index over JSON. */
 #define MAX_CONTAINMENTS 32
 
 static void write_cond(FilterContext *context, StringInfo sql, FilterCond *cond);
@@ -404,6 +404,25 @@ write_json_contains(FilterContext *context, StringInfo sql, FilterCond *cond)
 			FilterWriteOperator(sql, "@>");
 			FilterWriteConstant(context, sql, &filter_jsonb, &cond->value);
 		}
+	}
+	else if (scalars && (cond->value.is_template || cond->value.count > MAX_CONTAINMENTS))
+	{
+		/* one parameter, whatever the number of values; a list too long for a condition each */
+		FilterValue list = {FILTER_VALUE_ARRAY};
+
+		list.is_template = cond->value.is_template;
+		list.count = cond->value.count;
+		list.items = palloc0(list.count * sizeof(FilterValue));
+		for (int i = 0; i < list.count; i++)
+		{
+			list.items[i].kind = FILTER_VALUE_ARRAY;
+			list.items[i].count = 1;
+			list.items[i].items = &cond->value.items[i];
+		}
+		FilterWritePath(context, sql, &cond->column, false);
+		appendStringInfoString(sql, " OPERATOR(pg_catalog.@>) ANY (");
+		FilterWriteArray(context, sql, &filter_jsonb, &list);
+		appendStringInfoChar(sql, ')');
 	}
 	else
 	{
