@@ -41,7 +41,7 @@ SELECT * FROM milvus.delete('docs', '[5]', 'id > 5');
 SELECT pg_temp.fill();
 BEGIN;
 SELECT filter, delete_count FROM (VALUES (1, 'id in [1, 2, 77]'), (2, 's == "text 3"'), (3, 's is null and id < 6'), (4, 'j["a"] == 1 and color == "red"'),
-	(5, 'array_contains(tags, 2)'), (6, 't > ISO ''2025-01-10T00:00:00Z'''), (7, 'MATCH_ANY(chunks, $[n] == 7)'), (8, 'id > 10 or not (id <= 10)'), (9, 'id > 0')) x(n, filter),
+	(5, 'array_contains(tags, 2)'), (6, 't > ISO ''2025-01-08T00:00:00Z'''), (7, 'MATCH_ANY(chunks, $[n] == 7)'), (8, 'id > 10 or not (id <= 10)'), (9, 'id > 0')) x(n, filter),
 	LATERAL milvus.delete('docs', filter => filter) ORDER BY n;
 ROLLBACK;
 BEGIN;

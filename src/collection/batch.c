@@ -59,7 +59,7 @@ BatchAddRows(WriteBatch *batch, int n)
 
 	if (first + n > batch->room)
 	{
-		Size		room = Max(first + n, Min((Size) batch->room * 2, INT_MAX / 2));
+		Size		room = Max((Size) first + n, Min((Size) batch->room * 2, (Size) INT_MAX / 2));
 
 		if (batch->room == 0)
 		{

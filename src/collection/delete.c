@@ -22,9 +22,7 @@ milvus_delete(PG_FUNCTION_ARGS)
 	const CollectionPartition *partition;
 	char	   *filter = TEXT_ARG(2);
 	StringInfoData sql;
-	int			nargs;
-	Oid		   *types;
-	Datum	   *values;
+	WriteParams params = {0};
 	uint64		count;
 
 	if (PG_ARGISNULL(0))
@@ -43,11 +41,11 @@ milvus_delete(PG_FUNCTION_ARGS)
 		ArrayType  *keys = CollectionKeys(collection, PG_GETARG_JSONB_P(1));
 
 		appendStringInfo(&sql, "t.%s OPERATOR(pg_catalog.=) ANY ($1)", quote_identifier(collection->primary->column));
-		nargs = 1;
-		types = palloc(sizeof(Oid));
-		values = palloc(sizeof(Datum));
-		types[0] = get_array_type(collection->primary->typid);
-		values[0] = PointerGetDatum(keys);
+		params.n = 1;
+		params.types = palloc(sizeof(Oid));
+		params.values = palloc(sizeof(Datum));
+		params.types[0] = get_array_type(collection->primary->typid);
+		params.values[0] = PointerGetDatum(keys);
 	}
 	else
 	{
@@ -58,18 +56,19 @@ milvus_delete(PG_FUNCTION_ARGS)
 		if (compiled->is_true)
 			MilvusInvalidParameter("delete plan can't be empty or always true : %s", filter != NULL ? filter : "");
 		appendStringInfoString(&sql, compiled->sql);
-		nargs = compiled->nparams;
-		types = palloc(sizeof(Oid) * Max(nargs, 1));
-		values = palloc(sizeof(Datum) * Max(nargs, 1));
-		for (int i = 0; i < nargs; i++)
+		params.n = compiled->nparams;
+		params.has_filter = true;
+		params.types = palloc(sizeof(Oid) * Max(params.n, 1));
+		params.values = palloc(sizeof(Datum) * Max(params.n, 1));
+		for (int i = 0; i < params.n; i++)
 		{
-			types[i] = compiled->params[i].type;
-			values[i] = FilterParamDatum(&compiled->params[i]);
+			params.types[i] = compiled->params[i].type;
+			params.values[i] = FilterParamDatum(&compiled->params[i]);
 		}
 	}
 	if (partition != NULL && collection->partition_attnum != 0)
 		appendStringInfo(&sql, " AND t.\"" COLLECTION_PARTITION_COLUMN "\" OPERATOR(pg_catalog.=) %d::pg_catalog.int2", partition->id);
 	AppendTtl(collection, &sql, false);
-	count = WriteExecute(collection, sql.data, nargs, types, values, NULL, NULL, 0, NULL, NULL, NULL);
+	count = WriteExecute(collection, sql.data, &params, NULL, NULL, 0, NULL, NULL, NULL);
 	PG_RETURN_DATUM(WriteResult(fcinfo, count, (Datum) 0));
 }

@@ -100,12 +100,12 @@ InsertBatch(WriteBatch *batch, Datum *ids)
 	if (!has_row_triggers(collection->relid))
 	{
 		*ids = BatchKeysJson(batch);
-		return WriteExecute(collection, sql.data, 0, NULL, NULL, batch, NULL, batch->nrows, fields, NULL, NULL);
+		return WriteExecute(collection, sql.data, NULL, batch, NULL, batch->nrows, fields, NULL, NULL);
 	}
 	appendStringInfo(&sql, " RETURNING t.%s", quote_identifier(collection->primary->column));
 	returned.keys = palloc(sizeof(Datum) * batch->nrows);
 	get_typlenbyval(collection->primary->typid, &returned.length, &returned.byval);
-	count = WriteExecute(collection, sql.data, 0, NULL, NULL, batch, NULL, batch->nrows, fields, take_key, &returned);
+	count = WriteExecute(collection, sql.data, NULL, batch, NULL, batch->nrows, fields, take_key, &returned);
 	*ids = KeysJson(collection, returned.keys, returned.n);
 	return count;
 }

@@ -249,7 +249,7 @@ json_float4(FieldReader *reader, const JsonbValue *value, int64 row)
 	text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
 	result = FloatParse(text, &end, &overflow);
 	if (overflow || !isfinite(result))
-		MilvusInvalidParameter("value '%s' of field %s is not a number or infinity, row number: " INT64_FORMAT,
+		MilvusInvalidParameter("value '%.40s' of field %s is not a number or infinity, row number: " INT64_FORMAT,
 							   text, reader->field->name, row);
 	return result;
 }
@@ -514,31 +514,23 @@ vector_from_json(FieldReader *reader, MilvusType type, const JsonbValue *value, 
 	return dense_from_json(reader, type, value, row);
 }
 
-/* Does a time end with an offset, "Z" or "+08:00"? */
-static bool
-has_offset(const char *text)
-{
-	const char *time = strchr(text, ':');
-	int			length = strlen(text);
-
-	if (time == NULL)
-		return false;
-	if (strpbrk(time, "+-") != NULL)
-		return true;
-	/* a zone's name is none of ISO 8601, but the server reads it */
-	return length > 0 && isalpha((unsigned char) text[length - 1]);
-}
-
 /*
- * A time without offset is one of the collection's time zone.
+ * A time of ISO 8601.  One without offset is of the collection's time zone.
  */
 static Datum
 timestamptz_from_text(FieldReader *reader, char *text)
 {
+	int			length = strlen(text);
 	const char *zone;
 	Datum		local;
 
-	if (has_offset(text))
+	/* what else the server reads depends on settings, or on the time of the day */
+	if (length < 10 || strspn(text, "0123456789") != 4 || text[4] != '-')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+				 errmsg("got invalid timestamptz string: %s", text)));
+	/* "Z", a name or "+08:00" behind the date */
+	if (isalpha((unsigned char) text[length - 1]) || strpbrk(text + 10, "+-") != NULL)
 		return DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	zone = CollectionTimezone(reader->collection);
 	local = DirectFunctionCall3(timestamp_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
@@ -605,7 +597,7 @@ scalar_from_json(FieldReader *reader, MilvusType type, const JsonbValue *value, 
 			if (value->type != jbvNumeric && value->type != jbvString)
 				break;
 			if (!JsonToInt(value, &integer))
-				FieldWrongType(field, value->type == jbvString ? "string" : psprintf("number %s", JsonText(value)), row);
+				FieldWrongType(field, value->type == jbvString ? "string" : psprintf("number %.40s", JsonText(value)), row);
 			if (type == MILVUS_INT8)
 				check_int8(field, integer, row);
 			else if (type != MILVUS_INT64)

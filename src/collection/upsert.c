@@ -111,7 +111,7 @@ upsert_rows(WriteBatch *batch)
 	if (*separator == '\0')		/* there is nothing but the key */
 		append_set(&sql, &separator, collection->primary->column,
 				   psprintf("EXCLUDED.%s", quote_identifier(collection->primary->column)));
-	WriteExecute(collection, sql.data, 0, NULL, NULL, batch, rows, batch->nrows, fields, NULL, NULL);
+	WriteExecute(collection, sql.data, NULL, batch, rows, batch->nrows, fields, NULL, NULL);
 }
 
 /* ---- keys that the table makes ---- */
@@ -121,10 +121,11 @@ delete_keys(const Collection *collection, ArrayType *keys)
 {
 	Oid			type = get_array_type(collection->primary->typid);
 	Datum		value = PointerGetDatum(keys);
+	WriteParams params = {1, &type, &value};
 
 	WriteExecute(collection, psprintf("DELETE FROM %s AS t WHERE t.%s OPERATOR(pg_catalog.=) ANY ($1)",
 									  collection->relation, quote_identifier(collection->primary->column)),
-				 1, &type, &value, NULL, NULL, 0, NULL, NULL, NULL);
+				 &params, NULL, NULL, 0, NULL, NULL, NULL);
 }
 
 /*
@@ -136,11 +137,12 @@ change_keys(const Collection *collection, ArrayType *before, ArrayType *after)
 	Oid			type = get_array_type(collection->primary->typid);
 	Oid			types[2] = {type, type};
 	Datum		values[2] = {PointerGetDatum(before), PointerGetDatum(after)};
+	WriteParams params = {2, types, values};
 	const char *column = quote_identifier(collection->primary->column);
 
 	WriteExecute(collection, psprintf("UPDATE %s AS t SET %s = k.after FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS k(before, after) "
 									  "WHERE t.%s OPERATOR(pg_catalog.=) k.before", collection->relation, column, column),
-				 2, types, values, NULL, NULL, 0, NULL, NULL, NULL);
+				 &params, NULL, NULL, 0, NULL, NULL, NULL);
 }
 
 /* ---- some fields of rows ---- */
@@ -214,6 +216,7 @@ lock_rows(const WriteBatch *batch, const int *rows, int nrows)
 	const char *column = quote_identifier(collection->primary->column);
 	Oid			type = get_array_type(collection->primary->typid);
 	Datum		keys = PointerGetDatum(BatchKeys(batch, rows, nrows));
+	WriteParams params = {1, &type, &keys};
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -222,7 +225,7 @@ lock_rows(const WriteBatch *batch, const int *rows, int nrows)
 	/* in the order of CompareKeys */
 	appendStringInfo(&sql, " ORDER BY t.%s%s FOR NO KEY UPDATE", column,
 					 MilvusTypeIsString(collection->primary->type) ? " COLLATE pg_catalog.\"C\"" : "");
-	WriteExecute(collection, sql.data, 1, &type, &keys, NULL, NULL, 0, NULL, add_key, &set);
+	WriteExecute(collection, sql.data, &params, NULL, NULL, 0, NULL, add_key, &set);
 	sort_set(&set);
 	return set;
 }
@@ -304,7 +307,7 @@ update_alike(const WriteBatch *batch, const FieldOp *ops, const int *rows, int n
 		return;
 	appendStringInfo(&sql, " FROM " BATCH_RELATION " AS r WHERE t.%s OPERATOR(pg_catalog.=) r.%s",
 					 quote_identifier(collection->primary->column), BatchColumn(key));
-	WriteExecute(collection, sql.data, 0, NULL, NULL, batch, rows, nrows, fields, NULL, NULL);
+	WriteExecute(collection, sql.data, NULL, batch, rows, nrows, fields, NULL, NULL);
 }
 
 /*
@@ -335,7 +338,7 @@ insert_missing(WriteBatch *batch, const FieldOp *ops, const int *rows, int nrows
 	if (!must)
 		appendStringInfo(&sql, " ON CONFLICT (%s) DO NOTHING", quote_identifier(collection->primary->column));
 	appendStringInfo(&sql, " RETURNING t.%s", quote_identifier(collection->primary->column));
-	WriteExecute(collection, sql.data, 0, NULL, NULL, batch, rows, nrows, fields, add_key, &set);
+	WriteExecute(collection, sql.data, NULL, batch, rows, nrows, fields, add_key, &set);
 	for (int i = 0; i < batch->width && ops != NULL; i++)
 		for (int r = 0; r < nrows; r++)
 			if (ops[i] == OP_REMOVE && batch->given[BatchIndex(batch, rows[r], i)])

@@ -91,12 +91,20 @@ extern void BatchAddColumn(WriteBatch *batch, const char *name, ArrayType *array
 extern char *BatchColumn(int field);
 
 /*
- * Run a statement whose text depends on nothing but the collection's definition.  rows: of the
+ * Run a statement (params NULL: without any) whose text depends on nothing but the collection's definition.  rows: of the
  * batch, as relation BATCH_RELATION with the columns of `fields`; batch NULL: no such
  * relation.  The number of rows it changed.  Constraints that it breaks are told in Milvus's words.
  */
+typedef struct WriteParams
+{
+	int			n;
+	Oid		   *types;
+	Datum	   *values;
+	bool		has_filter;		/* of its templates: the plan may depend on the values */
+} WriteParams;
+
 typedef void (*WriteReturning) (Datum value, void *arg);
-extern uint64 WriteExecute(const Collection *collection, const char *sql, int nargs, Oid *types, Datum *values,
+extern uint64 WriteExecute(const Collection *collection, const char *sql, const WriteParams *params,
 						   const WriteBatch *batch, const int *rows, int nrows, const Bitmapset *fields,
 						   WriteReturning returning, void *arg);
 

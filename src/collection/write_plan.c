@@ -70,7 +70,7 @@ forget_unused(void)
  * The entry of a statement, with its plan.  Connected to SPI.
  */
 static PlanEntry *
-find_plan(const Collection *collection, const char *sql, int nargs, Oid *types)
+find_plan(const Collection *collection, const char *sql, const WriteParams *params)
 {
 	StringInfoData key;
 	PlanEntry  *entry;
@@ -99,7 +99,9 @@ find_plan(const Collection *collection, const char *sql, int nargs, Oid *types)
 	}
 	if (entry == NULL || entry->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
+		/* keys do not change a plan, so it is made once for all */
+		SPIPlanPtr	plan = SPI_prepare_cursor(sql, params != NULL ? params->n : 0, params != NULL ? params->types : NULL,
+											  params != NULL && params->has_filter ? 0 : CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL)
 			elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
@@ -178,7 +180,7 @@ store_rows(const WriteBatch *batch, const int *rows, int nrows, const Bitmapset 
 }
 
 uint64
-WriteExecute(const Collection *collection, const char *sql, int nargs, Oid *types, Datum *values,
+WriteExecute(const Collection *collection, const char *sql, const WriteParams *params,
 			 const WriteBatch *batch, const int *rows, int nrows, const Bitmapset *fields,
 			 WriteReturning returning, void *arg)
 {
@@ -204,9 +206,9 @@ WriteExecute(const Collection *collection, const char *sql, int nargs, Oid *type
 	}
 	PG_TRY();
 	{
-		entry = find_plan(collection, sql, nargs, types);
+		entry = find_plan(collection, sql, params);
 		entry->users++;
-		result = SPI_execute_plan(entry->plan, values, NULL, false, 0);
+		result = SPI_execute_plan(entry->plan, params != NULL ? params->values : NULL, NULL, false, 0);
 		entry->users--;
 	}
 	PG_CATCH();
@@ -260,6 +262,7 @@ DeleteExpired(const Collection *collection, ArrayType *keys)
 	StringInfoData sql;
 	Oid			type = get_array_type(collection->primary->typid);
 	Datum		value = PointerGetDatum(keys);
+	WriteParams params = {1, &type, &value};
 
 	/* who may not delete finds the key taken */
 	if (collection->ttl_attnum == 0 || ArrayGetNItems(ARR_NDIM(keys), ARR_DIMS(keys)) == 0 ||
@@ -270,7 +273,7 @@ DeleteExpired(const Collection *collection, ArrayType *keys)
 	appendStringInfo(&sql, "DELETE FROM %s AS t WHERE t.%s OPERATOR(pg_catalog.=) ANY ($1)", collection->relation,
 					 quote_identifier(collection->primary->column));
 	AppendTtl(collection, &sql, true);
-	WriteExecute(collection, sql.data, 1, &type, &value, NULL, NULL, 0, NULL, NULL, NULL);
+	WriteExecute(collection, sql.data, &params, NULL, NULL, 0, NULL, NULL, NULL);
 }
 
 /* ---- answers ---- */
