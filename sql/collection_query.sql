@@ -9,7 +9,7 @@ SELECT milvus.create_collection('books', schema => '{"enable_dynamic_field": tru
 	index_params => '{"field_name": "v", "index_type": "FLAT", "metric_type": "L2"}', properties => '{"timezone": "Europe/Zurich"}');
 INSERT INTO books (id, year, shelf, price, small, at, tags, v, "$meta")
 	SELECT 'b' || lpad(i::text, 3, '0'), 1990 + i % 30, (ARRAY['a', 'B', 'c', NULL])[1 + i % 4], CASE WHEN i % 7 > 0 THEN i * 0.25 END, i % 5,
-		'2025-07-01 00:00:00+00'::timestamptz + i * interval '1 day', ARRAY['t' || i % 3], format('[%s,%s]', i, -i)::vector, jsonb_build_object('pages', i * 10)
+		'2025-07-01 00:00:00+00'::timestamptz + i * interval '24 hours', ARRAY['t' || i % 3], format('[%s,%s]', i, -i)::vector, jsonb_build_object('pages', i * 10)
 	FROM generate_series(1, 200) i;
 
 -- each row as it is, in the order of keys

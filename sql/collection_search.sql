@@ -216,6 +216,8 @@ SELECT * FROM pg_temp.same('b', '[1,2,3,4]', 'l2_squared_distance(b, ''[1,2,3,4]
 SELECT * FROM pg_temp.same('i', '[1,2,3,4]', 'inner_product(i, ''[1,2,3,4]''::int8vec)', true);
 SELECT * FROM pg_temp.same('ham', '0101010101010101', 'hamming_distance(ham, B''0101010101010101'')', false);
 SELECT * FROM pg_temp.same('ham', '[85, 85]', 'hamming_distance(ham, B''0101010101010101'')', false);
+SELECT * FROM pg_temp.same('ham', '"VVU="', 'hamming_distance(ham, B''0101010101010101'')', false);
+SELECT * FROM pg_temp.same('ham', 'VVU=', 'hamming_distance(ham, B''0101010101010101'')', false);
 SELECT * FROM pg_temp.same('jac', '["0101010101010101"]', 'jaccard_distance(jac, B''0101010101010101'')', false);
 SELECT * FROM pg_temp.same('sp', '{"1": 2, "99": 1.5}', 'inner_product(sp, ''{2:2,100:1.5}/4294967295''::sparsevec)', true, 'inner_product(sp, ''{2:2,100:1.5}/4294967295''::sparsevec) <> 0');
 SELECT * FROM pg_temp.same('sp', '{2:2,100:1.5}/4294967295', 'inner_product(sp, ''{2:2,100:1.5}/4294967295''::sparsevec)', true, 'inner_product(sp, ''{2:2,100:1.5}/4294967295''::sparsevec) <> 0');

@@ -3,7 +3,7 @@
  *		The vectors that a search compares with: of the text in `data`, or of entities.
  *
  * Text is one vector as its type reads it, or a JSON array of such; binary vectors may be
- * arrays of bytes, sparse ones objects with positions from 0 on, as Milvus writes them.
+ * arrays of bytes or base64, sparse ones objects with positions from 0 on, as Milvus writes them.
  */
 #include "postgres.h"
 
@@ -13,6 +13,7 @@
 #include "utils/datum.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
 /* ---- text ---- */
@@ -143,6 +144,22 @@ bits_of_bytes(const Reader *reader, const char *text)
 }
 
 /*
+ * Bytes in base64, as REST writes them.
+ */
+static char *
+bits_of_base64(const char *text)
+{
+	bytea	   *bytes = DatumGetByteaPP(DirectFunctionCall2(binary_decode, CStringGetTextDatum(text), CStringGetTextDatum("base64")));
+	StringInfoData bits;
+
+	initStringInfo(&bits);
+	for (int i = 0; i < (int) VARSIZE_ANY_EXHDR(bytes); i++)
+		for (int bit = 7; bit >= 0; bit--)
+			appendStringInfoChar(&bits, ((unsigned char) VARDATA_ANY(bytes)[i] >> bit) & 1 ? '1' : '0');
+	return bits.data;
+}
+
+/*
  * {"0": 0.5, "6": 2} as {1:0.5,7:2}/dimensions.
  */
 static char *
@@ -206,6 +223,8 @@ read_vector(Reader *reader, const char *text)
 		case MILVUS_BINARY_VECTOR:
 			if (*text == '[')
 				text = bits_of_bytes(reader, text);
+			else if (text[strspn(text, "01")] != '\0')
+				text = bits_of_base64(text);
 			check_dim(reader, strlen(text));
 			typmod = reader->dim > 0 ? reader->dim : -1;
 			break;
@@ -277,7 +296,12 @@ read_text(SearchRequest *request, Reader *reader)
 
 		is_many = brackets > 1 || (brackets == 1 && (*first == '"' || *first == ']'));
 	}
-	parts = is_many ? split(reader, text) : list_make1(unconstify(char *, text));
+	if (is_many)
+		parts = split(reader, text);
+	else if (*text == '"' && text[strlen(text) - 1] == '"' && text[1] != '\0')
+		parts = list_make1(pnstrdup(text + 1, strlen(text) - 2));
+	else
+		parts = list_make1(unconstify(char *, text));
 	CheckNq(list_length(parts));
 	request->vectors = palloc(sizeof(Datum) * list_length(parts));
 	foreach(cell, parts)
