@@ -109,6 +109,7 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 	int			in_stub = Min(natts, (int) HeapTupleHeaderGetNatts(tuple->t_data));
 	TableRef	ref = TableStubRef(tuple->t_data, tuple->t_len);
 	TableSegment *segment = NULL;
+	MemoryContext caller = CurrentMemoryContext;
 
 	natts = Min(natts, slot->tts_tupleDescriptor->natts);
 	if (first < in_stub)
@@ -126,11 +127,13 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 		}
 		if (segment == NULL)
 		{
-			segment = stub_segment(table_slot, ref);
 			if (table_slot->copies == NULL)
 				table_slot->copies =
 					AllocSetContextCreate(slot->tts_mcxt, "values of a sealed row", ALLOCSET_SMALL_SIZES);
 			table_slot->copied = true;
+			/* opening segments reads catalogs; the caller's context may be one that frees nothing (a sort's) */
+			MemoryContextSwitchTo(table_slot->copies);
+			segment = stub_segment(table_slot, ref);
 		}
 		if (i >= TableSegmentNatts(segment))
 		{
@@ -144,6 +147,7 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 		slot->tts_values[i] = TableSegmentFetch(segment, i + 1, TableRefRow(ref),
 												&slot->tts_isnull[i], table_slot->copies);
 	}
+	MemoryContextSwitchTo(caller);
 	slot->tts_nvalid = natts;
 }
 
