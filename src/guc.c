@@ -403,10 +403,21 @@ MilvusDebugPoint(const char *name)
 	else if (strncmp(action, ":wait", 5) == 0)
 	{
 		LOCKTAG		tag;
+		int			lock_timeout = LockTimeout;
 
 		elog(LOG, "waiting at debug point \"%s\"", name);
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 19530, 2);
-		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		/* however long a test takes, and whatever the step allows other locks */
+		LockTimeout = 0;
+		PG_TRY();
+		{
+			(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		}
+		PG_FINALLY();
+		{
+			LockTimeout = lock_timeout;
+		}
+		PG_END_TRY();
 		LockRelease(&tag, ExclusiveLock, false);
 	}
 	else if (strncmp(action, ":sleep", 6) == 0)
