@@ -16,6 +16,7 @@
 #include "storage/lock.h"
 #include "storage/lmgr.h"
 #include "miscadmin.h"
+#include "postmaster/interrupt.h"
 #include "utils/guc.h"
 
 /* How long "name:sleep" sleeps, unless interrupted. */
@@ -424,6 +425,15 @@ MilvusDebugPoint(const char *name)
 	{
 		elog(LOG, "sleeping at debug point \"%s\"", name);
 		for (int i = 0; i < DEBUG_SLEEP_SECONDS * 10; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			pg_usleep(100000);
+		}
+	}
+	else if (strncmp(action, ":pause", 6) == 0)
+	{
+		elog(LOG, "pausing at debug point \"%s\"", name);
+		for (int i = 0; i < DEBUG_SLEEP_SECONDS * 10 && !ConfigReloadPending; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
 			pg_usleep(100000);
