@@ -17,6 +17,7 @@
 #define COORD_MAX_HELPERS 64	/* that sessions started: the others; more than that are not seen */
 #define COORD_SLOTS (COORD_MAX_WORKERS + COORD_MAX_HELPERS)
 #define COORD_MAX_JOBS 1024
+#define COORD_FEW_JOBS 8		/* instead, for tests */
 #define COORD_MAX_DATABASES 512
 #define COORD_ERROR_LEN 256
 
@@ -40,6 +41,7 @@ typedef struct CoordDatabase
 	CoordPresence extension;
 	int			blocks;			/* commands under way that want nobody connected */
 	bool		overflow;		/* a request was lost: look what is due */
+	Oid			looked_at;		/* a look did not get beyond this relation for want of room */
 	int			failures;		/* workers in a row that could not connect */
 	TimestampTz not_before;		/* no worker before this because of them */
 	TimestampTz used;
@@ -92,6 +94,7 @@ typedef struct CoordJob
 	Oid			relation;
 	CoordJobKind kind;
 	bool		again;			/* asked for while running */
+	uint32		serial;			/* another one when the job begins, or is another */
 	uint32		attempts;		/* that failed, in a row */
 	uint32		rounds;			/* in a row that left something for later */
 	TimestampTz queued;
@@ -113,6 +116,7 @@ typedef struct CoordShared
 	TimestampTz launcher_next;	/* who has something due before has to wake it up; 0: it sees for itself */
 	uint64		launcher_wakeups;
 	uint32		cookie;
+	uint32		serial;
 	int			njobs;			/* jobs in use */
 	CoordDatabase databases[COORD_MAX_DATABASES];
 	CoordWorker workers[COORD_SLOTS];
@@ -154,8 +158,8 @@ extern void CoordRequestSharedMemory(void);
 extern const char *CoordKindName(CoordJobKind kind);
 /* Entry of a database, made when there is none; -1: no room. */
 extern int	CoordFindDatabase(Oid database, bool make);
-/* Queue a job; false: no room (the database is looked over later). */
-extern bool CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
+/* Queue a job; its number, -1: no room (the database is looked over later). */
+extern int	CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
 					   uint64 rows, uint64 bytes, uint64 limit_rows, uint64 limit_bytes);
 /* Wake up a worker that waits in a database; false: there is none. */
 extern bool CoordWakeWorker(int database);

@@ -366,15 +366,22 @@ index_is_due(Relation index, CoordJobKind *kind)
 	return true;
 }
 
-static void
-add_due(List **due, MemoryContext context, Oid relation, CoordJobKind kind)
+/* A list of CoordTask, in a context of its own, while it grows. */
+typedef struct DueList
 {
-	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *tasks;
+	MemoryContext context;
+} DueList;
+
+static void
+add_due(DueList *due, Oid relation, CoordJobKind kind)
+{
+	MemoryContext old = MemoryContextSwitchTo(due->context);
 	CoordTask  *task = palloc0(sizeof(CoordTask));
 
 	task->relation = relation;
 	task->kind = kind;
-	*due = lappend(*due, task);
+	due->tasks = lappend(due->tasks, task);
 	MemoryContextSwitchTo(old);
 }
 
@@ -422,122 +429,181 @@ CoordListTables(MemoryContext context)
 }
 
 static void
-find_due_indexes(List **due, bool warm, MemoryContext context)
+look_at_index(Oid relation, bool warm, DueList *due)
 {
-	ListCell   *lc;
+	Oid			heapid = IndexGetRelation(relation, true);
+	Relation	index;
+	CoordJobKind kind;
 
-	foreach(lc, relations_of(get_index_am_oid("ann", true)))
+	/* the table first, as everybody does; a relation that somebody changes now asks for itself */
+	if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, AccessShareLock) ||
+		!ConditionalLockRelationOid(relation, AccessShareLock))
+		return;
+	index = try_relation_open(relation, NoLock);
+	if (index == NULL)
+		return;
+	if (AnnIsOurIndex(index) && index->rd_index->indisvalid)
 	{
-		Oid			relation = lfirst_oid(lc);
-		Oid			heapid = IndexGetRelation(relation, true);
-		Relation	index;
-		CoordJobKind kind;
-
-		CHECK_FOR_INTERRUPTS();
-		/* the table first, as everybody does; a relation that somebody changes now asks for itself */
-		if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, AccessShareLock))
-			continue;
-		if (ConditionalLockRelationOid(relation, AccessShareLock))
-		{
-			index = try_relation_open(relation, NoLock);
-			if (index != NULL)
-			{
-				if (AnnIsOurIndex(index) && index->rd_index->indisvalid)
-				{
-					if (index_is_due(index, &kind))
-						add_due(due, context, relation, kind);
-					if (warm && SegmentCacheBytes(index) > 0)
-						add_due(due, context, relation, COORD_WARM);
-				}
-				relation_close(index, NoLock);
-			}
-			UnlockRelationOid(relation, AccessShareLock);
-		}
-		UnlockRelationOid(heapid, AccessShareLock);
+		if (index_is_due(index, &kind))
+			add_due(due, relation, kind);
+		if (warm && SegmentCacheBytes(index) > 0)
+			add_due(due, relation, COORD_WARM);
 	}
+	relation_close(index, NoLock);
 }
 
 static void
-find_due_tables(List **due, bool warm, MemoryContext context)
+look_for_table(Oid relation, bool warm, DueList *due)
 {
-	ListCell   *lc;
+	Relation	rel;
+	int			n;
 
-	foreach(lc, relations_of(get_table_am_oid("milvus", true)))
+	if (!ConditionalLockRelationOid(relation, AccessShareLock))
+		return;
+	rel = try_relation_open(relation, NoLock);
+	if (rel == NULL)
+		return;
+	/* an empty one has no segments either */
+	if (rel->rd_rel->relkind == RELKIND_RELATION && TableIsMilvus(rel) &&
+		OidIsValid(rel->rd_rel->reltoastrelid) && RelationGetNumberOfBlocks(rel) > 0)
 	{
-		Oid			relation = lfirst_oid(lc);
-		Relation	rel;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!ConditionalLockRelationOid(relation, AccessShareLock))
-			continue;
-		rel = try_relation_open(relation, NoLock);
-		if (rel != NULL)
-		{
-			if (rel->rd_rel->relkind == RELKIND_RELATION && TableIsMilvus(rel) &&
-				OidIsValid(rel->rd_rel->reltoastrelid))
-			{
-				int			n;
-
-				/* the job itself sees whether it is time, and what a crash left */
-				add_due(due, context, relation, COORD_SEAL);
-				pfree(TableReadManifest(rel, &n));
-				if (n > 1)
-					add_due(due, context, relation, COORD_COMPACT);
-				if (warm && n > 0)
-					add_due(due, context, relation, COORD_WARM);
-			}
-			relation_close(rel, NoLock);
-		}
-		UnlockRelationOid(relation, AccessShareLock);
+		/* the job itself sees whether it is time, and what a crash left */
+		add_due(due, relation, COORD_SEAL);
+		pfree(TableReadManifest(rel, &n));
+		if (n > 1)
+			add_due(due, relation, COORD_COMPACT);
+		if (warm && n > 0)
+			add_due(due, relation, COORD_WARM);
 	}
+	relation_close(rel, NoLock);
+}
+
+/*
+ * Look at one relation, in a transaction.  One that is damaged does not keep the others from being
+ * looked at: it gets a job, which fails for itself and is seen to.
+ */
+static void
+look_at_relation(Oid relation, CoordJobKind kind, bool warm, DueList *due)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool good = true;
+
+	CHECK_FOR_INTERRUPTS();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	PG_TRY();
+	{
+		MILVUS_DEBUG_POINT("look-at-relation");
+		if (kind == COORD_SEAL)
+			look_for_table(relation, warm, due);
+		else
+			look_at_index(relation, warm, due);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		good = false;
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	if (good)
+	{
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	else
+		add_due(due, relation, kind);
+	MemoryContextSwitchTo(context);
 }
 
 bool
-CoordFindDue(List **due, bool warm, MemoryContext context)
+CoordFindDue(List **tasks, bool warm, MemoryContext context)
 {
 	MemoryContext old = CurrentMemoryContext;
+	DueList		due = {NIL, context};
+	List	   *indexes;
+	List	   *tables;
+	ListCell   *lc;
 	bool		present;
 
-	*due = NIL;
+	*tasks = NIL;
 	warm = warm && milvus_settings.warm_cache && milvus_settings.cache_size != 0;
 	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
 	present = OidIsValid(get_extension_oid("milvus", true));
-	if (present)
-	{
-		find_due_indexes(due, warm, context);
-		find_due_tables(due, warm, context);
-	}
-	PopActiveSnapshot();
+	MemoryContextSwitchTo(context);
+	indexes = relations_of(get_index_am_oid("ann", true));
+	tables = relations_of(get_table_am_oid("milvus", true));
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	foreach(lc, indexes)
+		look_at_relation(lfirst_oid(lc), COORD_INDEX_SEAL, warm, &due);
+	foreach(lc, tables)
+		look_at_relation(lfirst_oid(lc), COORD_SEAL, warm, &due);
+	*tasks = due.tasks;
 	MemoryContextSwitchTo(old);
 	return present;
 }
 
+static int
+by_relation(const ListCell *a, const ListCell *b)
+{
+	const CoordTask *left = lfirst(a);
+	const CoordTask *right = lfirst(b);
+
+	return left->relation < right->relation ? -1 : left->relation > right->relation;
+}
+
 /*
- * Queue what is due here.
+ * Queue what is due here.  What finds no room is found by the next look, which goes on behind the last
+ * relation that did.
  */
 static void
 scan_database(void)
 {
 	List	   *due;
 	ListCell   *lc;
-	bool		present = CoordFindDue(&due, true, CurrentMemoryContext);
+	bool		present;
 	TimestampTz now = GetCurrentTimestamp();
 	int			database;
 
+	/* requests that were lost before are found by a look at everything */
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	database = CoordFindDatabase(MyDatabaseId, true);
+	if (database >= 0 && !OidIsValid(coord_shared->databases[database].looked_at))
+		coord_shared->databases[database].overflow = false;
+	LWLockRelease(coord_shared->lock);
+
+	present = CoordFindDue(&due, true, CurrentMemoryContext);
+	list_sort(due, by_relation);
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	database = CoordFindDatabase(MyDatabaseId, true);
 	if (database >= 0)
 	{
-		coord_shared->databases[database].extension = present ? COORD_PRESENT : COORD_ABSENT;
+		CoordDatabase *entry = &coord_shared->databases[database];
+		Oid			last = entry->looked_at;
+
+		entry->extension = present ? COORD_PRESENT : COORD_ABSENT;
+		entry->looked_at = InvalidOid;
 		if (!present)
 			CoordForgetDatabase(database);
 		foreach(lc, due)
 		{
 			const CoordTask *task = lfirst(lc);
 
-			(void) CoordQueue(database, task->relation, task->kind, now, 0, 0, 0, 0);
+			if (task->relation <= last)
+				continue;
+			if (CoordQueue(database, task->relation, task->kind, now, 0, 0, 0, 0) < 0)
+			{
+				/* its other jobs, if it has some, are asked for again */
+				entry->looked_at = task->relation - 1;
+				break;
+			}
 		}
 	}
 	LWLockRelease(coord_shared->lock);

@@ -59,6 +59,7 @@ CoordRegisterLauncher(void)
 static void
 launcher_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	if (coord_shared->launcher_pid == MyProcPid)
 	{
@@ -273,16 +274,23 @@ choose_database(TimestampTz now, TimestampTz *next, bool *eager)
  * Start a worker for a database; false: the postmaster has no room for one.
  */
 static bool
-start_worker(int database, bool eager, TimestampTz now)
+start_worker(Oid oid, bool eager, TimestampTz now)
 {
 	BackgroundWorker worker;
 	CoordWorkerArgs args;
 	int			slot = -1;
-	Oid			oid = InvalidOid;
+	int			database;
 	bool		started;
 
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
-	/* nobody but this process takes slots, so a handle left from before means that it is ending */
+	/* since it was chosen, somebody may have wanted it to himself: whoever does so now sees the slot */
+	database = CoordFindDatabase(oid, false);
+	if (database < 0 || coord_shared->databases[database].blocks > 0)
+	{
+		LWLockRelease(coord_shared->lock);
+		return true;
+	}
+	/* nobody but this process takes these slots, so a handle left from before means that it is ending */
 	for (int i = 0; i < COORD_MAX_WORKERS && slot < 0; i++)
 		if (coord_shared->workers[i].state == COORD_WORKER_FREE && handles[i] == NULL)
 			slot = i;
@@ -290,7 +298,6 @@ start_worker(int database, bool eager, TimestampTz now)
 	{
 		CoordWorker *new = &coord_shared->workers[slot];
 
-		oid = coord_shared->databases[database].database;
 		new->state = COORD_WORKER_STARTING;
 		new->database = database;
 		new->cookie = ++coord_shared->cookie;
@@ -368,9 +375,13 @@ start_workers(void)
 				CoordReleaseDatabase(database);
 			LWLockRelease(coord_shared->lock);
 		}
-		/* no room: nothing that is asked for now changes that */
-		else if (!start_worker(database, eager, now))
-			return TimestampTzPlusMilliseconds(now, NO_SLOT_DELAY);
+		else
+		{
+			MILVUS_DEBUG_POINT("launcher-starts-worker");
+			/* no room: nothing that is asked for now changes that */
+			if (!start_worker(oid, eager, now))
+				return TimestampTzPlusMilliseconds(now, NO_SLOT_DELAY);
+		}
 	}
 }
 
@@ -380,6 +391,7 @@ CoordLauncherMain(Datum arg)
 	int			cache_size;
 
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGINT, SIG_IGN);	/* there is nothing to cancel */
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	before_shmem_exit(launcher_exit, (Datum) 0);

@@ -212,7 +212,9 @@ run_guarded(CoordTask *task, CoordOutcome *outcome, char *error, const volatile 
 		if (unwanted == NULL || !*unwanted)
 			EmitErrorReport();
 		FlushErrorState();
-		AbortCurrentTransaction();
+		/* also when no transaction was open, which would release it */
+		LWLockReleaseAll();
+		AbortOutOfAnyTransaction();
 		/* those that a job held between two transactions */
 		LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 		QueryCancelPending = false;
@@ -222,6 +224,7 @@ run_guarded(CoordTask *task, CoordOutcome *outcome, char *error, const volatile 
 	error_context_stack = callback.previous;
 	end_work();
 	AnnYieldFor(InvalidOid, InvalidOid);
+	pgstat_report_stat(true);
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextDelete(context);
 	return good;
@@ -297,6 +300,7 @@ take_job(int *number, CoordTask *task)
 		CoordJob   *job = &coord_shared->jobs[*number];
 
 		job->state = COORD_JOB_RUNNING;
+		job->serial = ++coord_shared->serial;
 		job->again = false;
 		job->started = now;
 		job->run_rows = job->rows;

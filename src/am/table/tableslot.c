@@ -128,6 +128,7 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 	int			in_stub = Min(natts, (int) HeapTupleHeaderGetNatts(tuple->t_data));
 	TableRef	ref = TableStubRef(tuple->t_data, tuple->t_len);
 	TableSegment *segment = NULL;
+	MemoryContext caller = CurrentMemoryContext;
 
 	natts = Min(natts, slot->tts_tupleDescriptor->natts);
 	if (first < in_stub)
@@ -147,11 +148,13 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 		}
 		if (segment == NULL)
 		{
-			segment = stub_segment(table_slot, ref);
 			if (table_slot->copies == NULL)
 				table_slot->copies =
 					AllocSetContextCreate(slot->tts_mcxt, "values of a sealed row", ALLOCSET_SMALL_SIZES);
 			table_slot->copied = true;
+			/* opening segments reads catalogs; the caller's context may be one that frees nothing (a sort's) */
+			MemoryContextSwitchTo(table_slot->copies);
+			segment = stub_segment(table_slot, ref);
 		}
 		if (i >= TableSegmentNatts(segment))
 		{
@@ -168,6 +171,7 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 			TableSegmentToasted(segment, (AttrNumber) (i + 1)))
 			slot->tts_values[i] = compressed_again(att, slot->tts_values[i], table_slot->copies);
 	}
+	MemoryContextSwitchTo(caller);
 	slot->tts_nvalid = natts;
 }
 
