@@ -221,7 +221,7 @@ SELECT milvus.create_collection('heaped', 2) \g (tuples_only=on)
 RESET milvus.default_storage;
 SELECT insert_count FROM milvus.insert('heaped', '[{"id": 1, "vector": [1, 2], "a": 1}, {"id": 2, "vector": [1, 2]}]');
 TABLE heaped ORDER BY id;
-CREATE TABLE attached (id serial PRIMARY KEY, title varchar(3) DEFAULT 'abc', n integer GENERATED ALWAYS AS (id * 2) STORED, note xml, v vector(2));
+CREATE TABLE attached (id serial PRIMARY KEY, title varchar(3) DEFAULT 'abc', n integer GENERATED ALWAYS AS (id * 2) STORED, note inet, v vector(2));
 SELECT milvus.attach_collection('attached');
 SELECT insert_count, ids FROM milvus.insert('attached', '[{"v": [1, 2]}, {"title": "x"}, {"id": 7, "title": null}]');
 TABLE attached ORDER BY id;

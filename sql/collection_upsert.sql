@@ -141,8 +141,8 @@ SELECT delete_count FROM milvus.delete('aging', '[1, 2, 3]');
 
 -- ---- a table that was attached: columns that are no fields stay ----
 
-CREATE TABLE attached (id integer PRIMARY KEY, note xml DEFAULT '<a/>', twice integer GENERATED ALWAYS AS (id * 2) STORED, title text DEFAULT 'none', v vector(2));
-INSERT INTO attached VALUES (1, '<b/>', DEFAULT, 'x', '[1,2]');
+CREATE TABLE attached (id integer PRIMARY KEY, note inet DEFAULT '10.0.0.1', twice integer GENERATED ALWAYS AS (id * 2) STORED, title text DEFAULT 'none', v vector(2));
+INSERT INTO attached VALUES (1, '10.0.0.2', DEFAULT, 'x', '[1,2]');
 SELECT milvus.attach_collection('attached');
 SELECT upsert_count, ids FROM milvus.upsert('attached', '[{"id": 1, "v": [2, 2]}, {"id": 2, "v": [3, 3]}]');
 SELECT upsert_count, ids FROM milvus.upsert('attached', '[{"id": 1, "title": "y"}]', partial_update => true);
