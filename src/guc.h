@@ -42,6 +42,7 @@ typedef struct MilvusSettings
 	int			compression_level;	/* milvus.compression_level; 0: the default */
 	bool		cache_on_seal;	/* milvus.cache_on_seal */
 	bool		enable_column_scan; /* milvus.enable_column_scan */
+	int			decoded_size;	/* milvus.decoded_size, kB */
 	char	   *simd;			/* milvus.simd */
 	char	   *debug_point;	/* milvus.debug_point */
 } MilvusSettings;
