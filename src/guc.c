@@ -290,6 +290,11 @@ MilvusDefineSettings(void)
 							 NULL,
 							 &milvus_settings.enable_column_scan, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.decoded_size",
+							"Memory of a session for decoded chunks of columns that have no cache file.",
+							"What a query reads at the moment is kept beyond it.",
+							&milvus_settings.decoded_size, 64 * 1024, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	DefineCustomStringVariable("milvus.database",
 							   "Milvus database of functions that are told none.",
 							   NULL,

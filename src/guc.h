@@ -50,6 +50,7 @@ typedef struct MilvusSettings
 	int			compression_level;	/* milvus.compression_level; 0: the default */
 	bool		cache_on_seal;	/* milvus.cache_on_seal */
 	bool		enable_column_scan; /* milvus.enable_column_scan */
+	int			decoded_size;	/* milvus.decoded_size, kB */
 	/* of collections */
 	char	   *database;		/* milvus.database: the session's */
 	char	   *default_database_schema;	/* milvus.default_database_schema */
