@@ -41,6 +41,13 @@ SELECT query_no, count(*), min(id::int) > 0 AS ids FROM milvus.hybrid_search('h'
 SELECT entity -> 'n' AS n, count(*) FROM milvus.hybrid_search('h', :'reqs', '{"strategy": "rrf"}', "limit" => 3, group_by_field => 'n', group_size => 2, strict_group_size => true, output_fields => '{n}') GROUP BY 1 ORDER BY 1;
 SELECT count(*), count(DISTINCT entity -> 'n') FROM milvus.hybrid_search('h', :'reqs', '{"strategy": "rrf", "rank_group_scorer": "sum"}', "limit" => 2, "offset" => 1, group_by_field => 'n', output_fields => '{n}');
 SELECT distance FROM milvus.hybrid_search('h', :'reqs', '{"strategy": "rrf", "params": {"k": 1}}', "limit" => 2, round_decimal => 2);
+-- more statements than a session keeps: none is forgotten while its call still needs it
+DO $$ DECLARE n bigint; BEGIN
+	FOR i IN 1..300 LOOP
+		SELECT count(*) INTO n FROM milvus.hybrid_search('h', format('[{"data": [3,4,5], "anns_field": "a", "limit": %s}, {"data": [2,1], "anns_field": "b", "limit": %s}]', i, i)::jsonb, "limit" => 1, output_fields => '{n}');
+		IF n <> 1 THEN RAISE 'hybrid search % found % entities', i, n; END IF;
+	END LOOP;
+END $$;
 
 -- errors
 SELECT * FROM milvus.hybrid_search('h', '[]', '{"strategy": "rrf"}');

@@ -124,11 +124,17 @@ find_group(Hits *hits, Datum value, bool isnull)
 		hits->group_table = hash_create("milvus search groups", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 		getTypeOutputInfo(request->group_type, &output, &is_varlena);
 		fmgr_info_cxt(output, &hits->group_out, hits->context);
+		hits->row_context = AllocSetContextCreate(hits->context, "milvus search row", ALLOCSET_SMALL_SIZES);
 	}
+	/* many rows may be of groups that are full: what a row needs goes with it */
+	MemoryContextReset(hits->row_context);
 	if (!isnull)
 	{
+		MemoryContext before = MemoryContextSwitchTo(hits->row_context);
+
 		name = OutputFunctionCall(&hits->group_out, value);
 		length = strlen(name);
+		MemoryContextSwitchTo(before);
 	}
 	probe.key[0] = hash_bytes_extended((unsigned char *) (name != NULL ? name : ""), length, isnull ? 1 : 0);
 	probe.key[1] = hash_bytes_extended((unsigned char *) (name != NULL ? name : ""), length, UINT64CONST(0x9e3779b97f4a7c15));
@@ -148,7 +154,7 @@ find_group(Hits *hits, Datum value, bool isnull)
 		entry = hash_search(hits->group_table, probe.key, HASH_ENTER, &found);
 		entry->number = hits->ngroups;
 		hits->group_sizes[hits->ngroups] = 0;
-		hits->group_names[hits->ngroups++] = name;
+		hits->group_names[hits->ngroups++] = name != NULL ? pstrdup(name) : NULL;
 	}
 	else if (hits->group_sizes[entry->number] >= request->group_size)
 		return -1;

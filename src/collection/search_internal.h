@@ -274,6 +274,7 @@ typedef struct Hits
 	char	  **group_names;	/* values as text */
 	struct HTAB *group_table;
 	FmgrInfo	group_out;
+	MemoryContext row_context;	/* of one row's group */
 	Oid			id_type;
 	bool		id_byval;
 	bool		ascending;		/* by_rank: small scores first */

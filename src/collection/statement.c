@@ -17,7 +17,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-/* Statements of a session; when there are more all are forgotten. */
+/* Statements of a session; when there are so many, all are forgotten by the next call. */
 #define CACHE_ENTRIES 256
 
 /* ---- parameters ---- */
@@ -47,6 +47,41 @@ ParamsAddFilter(Params *params, const FilterSQL *filter)
 		params->has_filter = true;
 }
 
+/* ---- the cache ---- */
+
+typedef struct StatementEntry
+{
+	uint64		hash;			/* hash key: of the bytes below */
+	char	   *key;
+	int			length;
+	SPIPlanPtr	plan;			/* NULL: none yet */
+} StatementEntry;
+
+static HTAB *cache;
+
+/*
+ * Forget all when there are too many.  Only before a call prepares any: it holds several at a time, and
+ * so do calls further out.
+ */
+static void
+forget_statements(void)
+{
+	HASH_SEQ_STATUS status;
+	StatementEntry *entry;
+
+	if (cache == NULL || hash_get_num_entries(cache) < CACHE_ENTRIES)
+		return;
+	hash_seq_init(&status, cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->plan != NULL)
+			SPI_freeplan(entry->plan);
+		if (entry->key != NULL)
+			pfree(entry->key);
+		hash_search(cache, &entry->hash, HASH_REMOVE, NULL);
+	}
+}
+
 /* ---- scopes ---- */
 
 /* Calls that run now: one of them may call another, in a policy of row-level security say. */
@@ -57,6 +92,8 @@ SearchCall(FunctionCallInfo fcinfo, void (*function) (FunctionCallInfo fcinfo, S
 {
 	SearchScope scope = {.context = CurrentMemoryContext};
 
+	if (depth == 0)
+		forget_statements();
 	depth++;
 	PG_TRY();
 	{
@@ -94,46 +131,6 @@ ScopeEnd(SearchScope *scope)
 }
 
 /* ---- statements ---- */
-
-typedef struct StatementEntry
-{
-	uint64		hash;			/* hash key: of the bytes below */
-	char	   *key;
-	int			length;
-	SPIPlanPtr	plan;
-} StatementEntry;
-
-static HTAB *cache;
-
-static void
-forget_entry(StatementEntry *entry)
-{
-	if (entry->plan != NULL)
-		SPI_freeplan(entry->plan);
-	if (entry->key != NULL)
-		pfree(entry->key);
-	entry->plan = NULL;
-	entry->key = NULL;
-}
-
-/*
- * Unless a call further out still uses them.
- */
-static void
-forget_all(void)
-{
-	HASH_SEQ_STATUS status;
-	StatementEntry *entry;
-
-	if (depth > 1)
-		return;
-	hash_seq_init(&status, cache);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		forget_entry(entry);
-		hash_search(cache, &entry->hash, HASH_REMOVE, NULL);
-	}
-}
 
 SPIPlanPtr
 StatementPrepare(const Collection *collection, const char *sql, const char *shape, const Params *params, bool few_rows)
@@ -180,16 +177,13 @@ StatementPrepare(const Collection *collection, const char *sql, const char *shap
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 	MemoryContextSwitchTo(before);
-	if (hash_get_num_entries(cache) >= CACHE_ENTRIES)
-		forget_all();
 	entry = hash_search(cache, &hash, HASH_ENTER, &found);
-	if (found && depth > 1)
-		return plan;			/* another of the same hash may be in use; this one ends with SPI */
-	if (found)
-		forget_entry(entry);
+	/* another of the same hash, which may be in use: this one ends with SPI */
+	if (found && entry->plan != NULL)
+		return plan;
 	entry->plan = NULL;
-	entry->length = key.len;
 	entry->key = NULL;
+	entry->length = key.len;
 	entry->key = MemoryContextAlloc(TopMemoryContext, key.len);
 	memcpy(entry->key, key.data, key.len);
 	SPI_keepplan(plan);
