@@ -116,6 +116,11 @@ DELETE FROM agg_heap WHERE id % 97 = 0;
 DELETE FROM agg_rows WHERE id % 97 = 0;
 SELECT * FROM same('count(*), count(i), sum(i), min(l), max(d)', 'id BETWEEN 7001 AND 17000 AND s > -20000');
 SELECT p FROM (SELECT 1) one, LATERAL plan_of('SELECT count(*) FROM agg_rows WHERE s > 0') p;
+-- flush_table makes them so as well
+VACUUM FULL agg_rows;
+ANALYZE agg_rows;
+SELECT count(*) FROM milvus.flush_table('agg_rows');
+SELECT p FROM (SELECT 1) one, LATERAL plan_of('SELECT count(*) FROM agg_rows WHERE s > 0') p;
 DROP TABLE agg_heap, agg_rows;
 DROP FUNCTION plan_of, same;
 DROP ROLE agg_reader;

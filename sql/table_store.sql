@@ -133,7 +133,16 @@ SELECT count(*) FROM milvus.flush_table('wide');
 SELECT rows FROM milvus.table_segments('wide') WHERE state <> 'Growing';
 SELECT id, length(tx), md5(tx) FROM wide ORDER BY id;
 
-DROP TABLE plain, sealed, widening, wide;
+-- a session sorts rows of a segment that it has not read before
+CREATE TABLE sorted (id int, tx text) USING milvus;
+INSERT INTO sorted SELECT i, repeat('text ' || 9 - i || ' ', 3) FROM generate_series(1, 5) i;
+SELECT count(*) FROM milvus.flush_table('sorted');
+\c -
+SET milvus.enable_column_scan = off;
+SELECT * FROM sorted ORDER BY id DESC;
+RESET milvus.enable_column_scan;
+
+DROP TABLE plain, sealed, widening, wide, sorted;
 DROP FUNCTION differences;
 DROP TYPE mood, pair;
 DROP DOMAIN positive;

@@ -16,6 +16,7 @@
 #include "storage/lock.h"
 #include "storage/lmgr.h"
 #include "miscadmin.h"
+#include "postmaster/interrupt.h"
 #include "utils/guc.h"
 
 /* How long "name:sleep" sleeps, unless interrupted. */
@@ -408,16 +409,36 @@ MilvusDebugPoint(const char *name)
 	else if (strncmp(action, ":wait", 5) == 0)
 	{
 		LOCKTAG		tag;
+		int			lock_timeout = LockTimeout;
 
 		elog(LOG, "waiting at debug point \"%s\"", name);
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 19530, 2);
-		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		/* however long a test takes, and whatever the step allows other locks */
+		LockTimeout = 0;
+		PG_TRY();
+		{
+			(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		}
+		PG_FINALLY();
+		{
+			LockTimeout = lock_timeout;
+		}
+		PG_END_TRY();
 		LockRelease(&tag, ExclusiveLock, false);
 	}
 	else if (strncmp(action, ":sleep", 6) == 0)
 	{
 		elog(LOG, "sleeping at debug point \"%s\"", name);
 		for (int i = 0; i < DEBUG_SLEEP_SECONDS * 10; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			pg_usleep(100000);
+		}
+	}
+	else if (strncmp(action, ":pause", 6) == 0)
+	{
+		elog(LOG, "pausing at debug point \"%s\"", name);
+		for (int i = 0; i < DEBUG_SLEEP_SECONDS * 10 && !ConfigReloadPending; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
 			pg_usleep(100000);

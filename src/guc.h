@@ -85,8 +85,8 @@ extern void MilvusReadPgvectorSettings(void);
  * A named step at which tests stop the process: `milvus.debug_point = 'name'`
  * kills it with SIGKILL there, 'name:error' raises an ERROR, 'name:wait' waits
  * until an advisory lock (0, 19530) can be had, 'name:sleep' sleeps until it is
- * cancelled (five minutes at most), 'name:cancel' asks for the statement's
- * cancellation and goes on.  Several are separated by commas.
+ * cancelled (five minutes at most), 'name:pause' until the configuration is
+ * reloaded, 'name:cancel' asks for the statement's cancellation and goes on.  Several are separated by commas.
  * Never 'wait' where a buffer lock is held.
  */
 #define MILVUS_DEBUG_POINT(name) \

@@ -1,7 +1,7 @@
 -- Background workers: who works, at what, and having it done now.
 
 CREATE FUNCTION milvus.list_workers(OUT pid integer, OUT database oid, OUT role text,
-	OUT state text, OUT since timestamptz, OUT job text, OUT relid oid, OUT wakeups bigint)
+	OUT state text, OUT since timestamptz, OUT job text, OUT relid oid, OUT wakeups bigint, OUT delays bigint)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'milvus_list_workers' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 5;
 COMMENT ON FUNCTION milvus.list_workers() IS 'the launcher and the workers; milvus.workers shows them';
@@ -22,7 +22,7 @@ REVOKE EXECUTE ON FUNCTION milvus.run_jobs() FROM PUBLIC;
 CREATE VIEW milvus.workers AS
 	SELECT w.pid, d.datname AS database, w.role, w.state, w.since, w.job,
 		CASE WHEN d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() THEN w.relid::pg_catalog.regclass END AS relation,
-		w.wakeups
+		w.wakeups, w.delays
 	FROM milvus.list_workers() w LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) w.database;
 COMMENT ON VIEW milvus.workers IS 'the launcher, the workers, and databases whose worker sleeps';
 GRANT SELECT ON milvus.workers TO PUBLIC;

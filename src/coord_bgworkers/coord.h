@@ -10,6 +10,7 @@
 #ifndef MILVUS_COORD_H
 #define MILVUS_COORD_H
 
+#include "storage/lock.h"
 #include "utils/rel.h"
 
 /* In order of urgency: of what is due in a database, the first kind goes first. */
@@ -39,7 +40,11 @@ extern bool CoordPreloaded(void);
  * catalog: may be called while a transaction commits.
  */
 extern bool CoordRequest(Oid relid, CoordJobKind kind);
-/* The same, not before `delay` ms; an earlier time asked for already stays. */
+/*
+ * The same, not before `delay` ms; an earlier time asked for already stays.  Without a queue nobody
+ * waits for longer than COORD_SHORT_DELAY.
+ */
+#define COORD_SHORT_DELAY 1000
 extern bool CoordRequestAfter(Oid relid, CoordJobKind kind, int64 delay);
 
 /*
@@ -56,9 +61,32 @@ extern void TableNoteGrowth(Relation rel, uint64 rows, uint64 bytes);
  * CoordReportProgress: units of the job done and in all, for milvus.jobs.
  * CoordThrottle: once a page or so of a long loop, holding no buffer lock and no
  * LWLock: sleeps when the pages read and dirtied since the last sleep cost more than
- * milvus.worker_cost_limit.
+ * milvus.worker_cost_limit.  What is read and written of cache files costs as pages do
+ * (SegmentPace).
  */
 extern void CoordReportProgress(uint64 done, uint64 total);
 extern void CoordThrottle(void);
+
+/*
+ * For work under a lock that searches wait for, which the process holds in ExclusiveLock: CoordThrottle does
+ * not sleep while somebody does.  NULL, before it is released: no such lock any more.
+ */
+extern void CoordThrottleUnder(const LOCKTAG *tag);
+
+/*
+ * For background workers that a session starts, and may wait for.
+ *
+ * CoordEnter, before the worker connects to the database: it is shown among the workers from now on, and is told
+ * to leave as they are; false: it may not connect, some command wants the database to itself.  CoordEnterJob: what
+ * it does now, for the views and pg_stat_activity; outside of a transaction.  CoordDismissed: whether it was told
+ * to leave, and an error comes from that.
+ *
+ * The session: CoordIsBlocked, whether there is such a command now; CoordReportDismissal, its error.
+ */
+extern bool CoordEnter(Oid database);
+extern void CoordEnterJob(Oid relid, CoordJobKind kind);
+extern bool CoordDismissed(void);
+extern bool CoordIsBlocked(void);
+extern void CoordReportDismissal(void) pg_attribute_noreturn();
 
 #endif							/* MILVUS_COORD_H */

@@ -18,7 +18,7 @@ PG_FUNCTION_INFO_V1(milvus_list_workers);
 PG_FUNCTION_INFO_V1(milvus_list_jobs);
 PG_FUNCTION_INFO_V1(milvus_run_jobs);
 
-#define WORKER_COLUMNS 8
+#define WORKER_COLUMNS 9
 #define JOB_COLUMNS 13
 
 void
@@ -44,15 +44,13 @@ is_monitor(void)
 	return has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
 }
 
-static void
-put_job(Datum *values, bool *nulls, const CoordJob *job)
+static Datum
+job_text(CoordJobKind kind, Oid relation)
 {
 	char		text[64];
 
-	snprintf(text, sizeof(text), OidIsValid(job->relation) ? "%s %u" : "%s",
-			 CoordKindName(job->kind), job->relation);
-	*values = CStringGetTextDatum(text);
-	*nulls = false;
+	snprintf(text, sizeof(text), OidIsValid(relation) ? "%s %u" : "%s", CoordKindName(kind), relation);
+	return CStringGetTextDatum(text);
 }
 
 /* milvus.list_workers(): the launcher, the workers, and the databases whose worker sleeps. */
@@ -81,11 +79,11 @@ milvus_list_workers(PG_FUNCTION_ARGS)
 		values[2] = CStringGetTextDatum("launcher");
 		values[3] = CStringGetTextDatum("sleeping");
 		values[4] = TimestampTzGetDatum(copy->launcher_since);
-		nulls[5] = nulls[6] = true;
+		nulls[5] = nulls[6] = nulls[8] = true;
 		values[7] = Int64GetDatum((int64) copy->launcher_wakeups);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
-	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	for (int i = 0; i < COORD_SLOTS; i++)
 	{
 		const CoordWorker *worker = &copy->workers[i];
 		Datum		values[WORKER_COLUMNS] = {0};
@@ -100,18 +98,24 @@ milvus_list_workers(PG_FUNCTION_ARGS)
 		values[0] = Int32GetDatum(worker->pid);
 		nulls[0] = worker->pid == 0;
 		values[1] = ObjectIdGetDatum(database);
-		values[2] = CStringGetTextDatum(worker->eager ? "eager worker" : "worker");
+		values[2] = CStringGetTextDatum(worker->eager ? "eager worker" :
+										worker->helper ? "session worker" : "worker");
 		values[3] = CStringGetTextDatum(worker->state == COORD_WORKER_STARTING ? "starting" :
 										worker->state == COORD_WORKER_RUNNING ? "running" : "waiting");
 		values[4] = TimestampTzGetDatum(worker->since);
 		nulls[5] = nulls[6] = true;
-		if (worker->job >= 0)
+		if (worker->state == COORD_WORKER_RUNNING)
 		{
-			put_job(&values[5], &nulls[5], &copy->jobs[worker->job]);
-			values[6] = ObjectIdGetDatum(copy->jobs[worker->job].relation);
-			nulls[6] = !OidIsValid(copy->jobs[worker->job].relation);
+			const CoordJob *job = worker->helper ? NULL : &copy->jobs[worker->job];
+			Oid			relation = worker->helper ? worker->relation : job->relation;
+
+			values[5] = job_text(worker->helper ? worker->kind : job->kind, relation);
+			nulls[5] = false;
+			values[6] = ObjectIdGetDatum(relation);
+			nulls[6] = !OidIsValid(relation);
 		}
 		values[7] = Int64GetDatum((int64) worker->wakeups);
+		values[8] = Int64GetDatum((int64) worker->delays);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	for (int i = 0; i < COORD_MAX_DATABASES; i++)
@@ -124,7 +128,7 @@ milvus_list_workers(PG_FUNCTION_ARGS)
 		if (!OidIsValid(entry->database) || entry->extension != COORD_PRESENT ||
 			!may_see(monitor, entry->database))
 			continue;
-		for (int j = 0; j < COORD_MAX_WORKERS; j++)
+		for (int j = 0; j < COORD_SLOTS; j++)
 			awake |= copy->workers[j].state != COORD_WORKER_FREE && copy->workers[j].database == i;
 		if (awake)
 			continue;
@@ -132,7 +136,7 @@ milvus_list_workers(PG_FUNCTION_ARGS)
 		values[1] = ObjectIdGetDatum(entry->database);
 		values[2] = CStringGetTextDatum("worker");
 		values[3] = CStringGetTextDatum(entry->blocks > 0 ? "blocked" : "sleeping");
-		nulls[4] = nulls[5] = nulls[6] = nulls[7] = true;
+		nulls[4] = nulls[5] = nulls[6] = nulls[7] = nulls[8] = true;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -145,7 +149,20 @@ put_time(Datum *value, bool *null, TimestampTz time)
 	*null = time == 0;
 }
 
-/* milvus.list_jobs(): the queue. */
+static void
+put_progress(Datum *values, bool *nulls, const CoordWorker *worker)
+{
+	uint64		total = worker->total.value;
+
+	values[4] = Int32GetDatum(worker->pid);
+	values[5] = Int64GetDatum((int64) worker->done.value);
+	values[6] = Int64GetDatum((int64) total);
+	nulls[4] = false;
+	/* nothing is known until the job says how much there is */
+	nulls[5] = nulls[6] = total == 0;
+}
+
+/* milvus.list_jobs(): the queue, and what sessions' workers do. */
 Datum
 milvus_list_jobs(PG_FUNCTION_ARGS)
 {
@@ -186,16 +203,7 @@ milvus_list_jobs(PG_FUNCTION_ARGS)
 										job->due > now ? "scheduled" : "queued");
 		nulls[4] = nulls[5] = nulls[6] = true;
 		if (worker != NULL)
-		{
-			uint64		total = worker->total.value;
-
-			values[4] = Int32GetDatum(worker->pid);
-			nulls[4] = false;
-			/* nothing is known until the job says how much there is */
-			values[5] = Int64GetDatum((int64) worker->done.value);
-			values[6] = Int64GetDatum((int64) total);
-			nulls[5] = nulls[6] = total == 0;
-		}
+			put_progress(values, nulls, worker);
 		put_time(&values[7], &nulls[7], job->queued);
 		put_time(&values[8], &nulls[8], job->state == COORD_JOB_RUNNING ? 0 : job->due);
 		put_time(&values[9], &nulls[9], job->started);
@@ -204,6 +212,32 @@ milvus_list_jobs(PG_FUNCTION_ARGS)
 		nulls[11] = job->error[0] == '\0' ||
 			!(monitor || (OidIsValid(job->relation) && MilvusOwnsRelation(job->relation)));
 		values[12] = Int64GetDatum((int64) job->rows);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	for (int i = COORD_MAX_WORKERS; i < COORD_SLOTS; i++)
+	{
+		const CoordWorker *worker = &copy->workers[i];
+		Datum		values[JOB_COLUMNS] = {0};
+		bool		nulls[JOB_COLUMNS] = {0};
+		Oid			database;
+
+		if (worker->state != COORD_WORKER_RUNNING)
+			continue;
+		database = copy->databases[worker->database].database;
+		if (!may_see(monitor, database))
+			continue;
+		values[0] = ObjectIdGetDatum(database);
+		values[1] = ObjectIdGetDatum(worker->relation);
+		nulls[1] = !OidIsValid(worker->relation);
+		values[2] = CStringGetTextDatum(CoordKindName(worker->kind));
+		values[3] = CStringGetTextDatum("running");
+		put_progress(values, nulls, worker);
+		put_time(&values[7], &nulls[7], worker->since);
+		nulls[8] = true;
+		put_time(&values[9], &nulls[9], worker->since);
+		values[10] = Int32GetDatum(0);
+		nulls[11] = true;
+		values[12] = Int64GetDatum(0);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -18,6 +18,8 @@
 /* The queue hears of a table again after this share of a segment, or so many ms. */
 #define TELL_SHARE 16
 #define TELL_INTERVAL 10000
+/* Young rows are sealed after so many ms at the earliest, however small the age that is asked for. */
+#define MIN_DELAY 1000
 /* A table's options are read again after so many ms. */
 #define OPTIONS_INTERVAL 10000
 
@@ -28,7 +30,11 @@ typedef struct GrowthEntry
 	uint64		bytes;
 	uint64		new_rows;		/* of this transaction */
 	uint64		new_bytes;
+	bool		touched;		/* in the list of this transaction's */
+	struct GrowthEntry *next;
 	TimestampTz told;			/* when the queue heard of the table; 0: never */
+	int			job;			/* number of the job there, -1: there was no room */
+	uint32		serial;
 	TimestampTz read;			/* when the options were read; 0: never */
 	uint64		limit_rows;		/* at which it is to be sealed; 0: it is not */
 	uint64		limit_bytes;
@@ -38,29 +44,48 @@ typedef struct GrowthEntry
 static struct
 {
 	HTAB	   *tables;
-	bool		touched;		/* this transaction added rows */
+	GrowthEntry *touched;		/* to which this transaction added rows */
 	bool		registered;
 }			growth;
 
 /*
- * Put a table's growth into the queue.
+ * Put a table's growth into the queue.  A launcher that is about to be started anew finds it there.
  */
 static void
 tell(GrowthEntry *entry, TimestampTz now)
 {
 	TimestampTz due = entry->age < 0 ? COORD_NEVER :
-		TimestampTzPlusMilliseconds(now, (int64) entry->age * 1000);
+		TimestampTzPlusMilliseconds(now, Max((int64) entry->age * 1000, MIN_DELAY));
 	int			database;
 
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
-	database = coord_shared->launcher_pid == 0 ? -1 : CoordFindDatabase(MyDatabaseId, true);
+	database = CoordFindDatabase(MyDatabaseId, true);
+	entry->job = -1;
 	if (database >= 0)
 	{
 		coord_shared->databases[database].extension = COORD_PRESENT;
-		(void) CoordQueue(database, entry->relation, COORD_SEAL, due, entry->rows, entry->bytes,
-						  entry->limit_rows, entry->limit_bytes);
+		entry->job = CoordQueue(database, entry->relation, COORD_SEAL, due, entry->rows, entry->bytes,
+								entry->limit_rows, entry->limit_bytes);
 	}
+	if (entry->job >= 0)
+		entry->serial = coord_shared->jobs[entry->job].serial;
 	LWLockRelease(coord_shared->lock);
+	entry->told = now;
+	entry->rows = entry->bytes = 0;
+}
+
+/*
+ * Whether the queue is to hear of growth now: there is much, or it has not heard for a while, or the job that
+ * it was told for has begun since and may not see these rows.  The last is looked at without the lock: a job
+ * that begins now has a newer snapshot than this transaction's end.
+ */
+static bool
+is_time_to_tell(const GrowthEntry *entry, TimestampTz now)
+{
+	return entry->rows >= entry->limit_rows / TELL_SHARE ||
+		entry->bytes >= entry->limit_bytes / TELL_SHARE ||
+		TimestampDifferenceExceeds(entry->told, now, TELL_INTERVAL) ||
+		(entry->job >= 0 && *(volatile uint32 *) &coord_shared->jobs[entry->job].serial != entry->serial);
 }
 
 /*
@@ -70,62 +95,43 @@ static void
 commit_growth(void)
 {
 	TimestampTz now = GetCurrentTransactionStopTimestamp();
-	HASH_SEQ_STATUS status;
-	GrowthEntry *entry;
 
-	hash_seq_init(&status, growth.tables);
-	while ((entry = hash_seq_search(&status)) != NULL)
+	for (GrowthEntry *entry = growth.touched; entry != NULL; entry = entry->next)
 	{
-		bool		much;
-
-		if (entry->new_rows == 0)
-			continue;
 		entry->rows += entry->new_rows;
 		entry->bytes += entry->new_bytes;
-		entry->new_rows = entry->new_bytes = 0;
 		if (CoordPreloaded() && milvus_settings.max_workers > 0)
 		{
-			much = entry->rows >= entry->limit_rows / TELL_SHARE ||
-				entry->bytes >= entry->limit_bytes / TELL_SHARE;
-			if (!much && !TimestampDifferenceExceeds(entry->told, now, TELL_INTERVAL))
-				continue;
-			tell(entry, now);
+			if (is_time_to_tell(entry, now))
+				tell(entry, now);
 		}
-		else
+		else if (entry->rows >= entry->limit_rows || entry->bytes >= entry->limit_bytes)
 		{
-			if (entry->rows < entry->limit_rows && entry->bytes < entry->limit_bytes)
-				continue;
 			if (!CoordPreloaded() && milvus_settings.background_seal)
-				(void) CoordStartDynamic(entry->relation, COORD_SEAL);
+				(void) CoordStartDynamic(entry->relation, COORD_SEAL, 0);
+			entry->rows = entry->bytes = 0;
 		}
-		entry->told = now;
-		entry->rows = entry->bytes = 0;
 	}
-}
-
-static void
-abort_growth(void)
-{
-	HASH_SEQ_STATUS status;
-	GrowthEntry *entry;
-
-	hash_seq_init(&status, growth.tables);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		entry->new_rows = entry->new_bytes = 0;
 }
 
 static void
 transaction_ends(XactEvent event, void *arg)
 {
-	if (!growth.touched)
+	GrowthEntry *next;
+
+	if (growth.touched == NULL ||
+		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE && event != XACT_EVENT_ABORT))
 		return;
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+	if (event != XACT_EVENT_ABORT)
 		commit_growth();
-	else if (event == XACT_EVENT_ABORT)
-		abort_growth();
-	else
-		return;
-	growth.touched = false;
+	for (GrowthEntry *entry = growth.touched; entry != NULL; entry = next)
+	{
+		next = entry->next;
+		entry->new_rows = entry->new_bytes = 0;
+		entry->touched = false;
+		entry->next = NULL;
+	}
+	growth.touched = NULL;
 }
 
 static GrowthEntry *
@@ -134,7 +140,7 @@ find_entry(Oid relid)
 	GrowthEntry *entry;
 	bool		found;
 
-	if (growth.tables != NULL && !growth.touched && hash_get_num_entries(growth.tables) >= MAX_TABLES)
+	if (growth.tables != NULL && growth.touched == NULL && hash_get_num_entries(growth.tables) >= MAX_TABLES)
 	{
 		hash_destroy(growth.tables);
 		growth.tables = NULL;
@@ -150,6 +156,7 @@ find_entry(Oid relid)
 	{
 		memset(entry, 0, sizeof(*entry));
 		entry->relation = relid;
+		entry->job = -1;
 	}
 	return entry;
 }
@@ -188,5 +195,9 @@ TableNoteGrowth(Relation rel, uint64 rows, uint64 bytes)
 		return;
 	entry->new_rows += rows;
 	entry->new_bytes += bytes;
-	growth.touched = true;
+	if (entry->touched)
+		return;
+	entry->touched = true;
+	entry->next = growth.touched;
+	growth.touched = entry;
 }

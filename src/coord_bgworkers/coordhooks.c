@@ -37,6 +37,13 @@
 #define TERMINATE_AFTER 2000
 #define WAIT_STEP 10
 
+/* A relation with jobs that is dropped. */
+typedef struct DroppedRelation
+{
+	Oid			relation;
+	int			level;			/* of the subtransaction whose end decides */
+} DroppedRelation;
+
 /* What this transaction changes; at its end it is told to the launcher. */
 static struct
 {
@@ -45,13 +52,24 @@ static struct
 	int			nblocked;
 	Oid			gone;			/* database that is dropped on commit */
 	Oid			copied;			/* database that is made on commit */
-	List	   *relations;		/* with jobs, dropped on commit; in TopTransactionContext */
+	List	   *relations;		/* DroppedRelation; in TopTransactionContext */
 	bool		created;		/* this database gets the extension */
 	bool		dropped;		/* it loses it */
 }			pending;
 
 static ProcessUtility_hook_type prev_process_utility;
 static object_access_hook_type prev_object_access;
+
+static bool
+is_dropped(Oid relation)
+{
+	ListCell   *lc;
+
+	foreach(lc, pending.relations)
+		if (((DroppedRelation *) lfirst(lc))->relation == relation)
+			return true;
+	return false;
+}
 
 /*
  * Undo the blocks, and say what has become of the databases.
@@ -82,7 +100,7 @@ end_pending(bool committed)
 			CoordJob   *job = &coord_shared->jobs[i];
 
 			if ((job->state == COORD_JOB_QUEUED || job->state == COORD_JOB_BACKOFF) &&
-				job->database == database && list_member_oid(pending.relations, job->relation))
+				job->database == database && is_dropped(job->relation))
 				CoordFreeJob(job);
 		}
 	}
@@ -124,6 +142,28 @@ transaction_ends(XactEvent event, void *arg)
 		end_pending(false);
 }
 
+/* What was dropped after a savepoint is there again when that is rolled back. */
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	ListCell   *lc;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	foreach(lc, pending.relations)
+	{
+		DroppedRelation *dropped = lfirst(lc);
+
+		if (dropped->level < level)
+			continue;
+		if (event == SUBXACT_EVENT_COMMIT_SUB)
+			dropped->level = level - 1;
+		else
+			pending.relations = foreach_delete_current(pending.relations, lc);
+	}
+}
+
 static void
 process_ends(int code, Datum arg)
 {
@@ -136,6 +176,7 @@ register_callbacks(void)
 	if (pending.registered)
 		return;
 	RegisterXactCallback(transaction_ends, NULL);
+	RegisterSubXactCallback(subtransaction_ends, NULL);
 	before_shmem_exit(process_ends, (Datum) 0);
 	pending.registered = true;
 }
@@ -149,7 +190,7 @@ signal_workers(Oid oid, int signal)
 	int			database = CoordFindDatabase(oid, false);
 	int			n = 0;
 
-	for (int i = 0; i < COORD_MAX_WORKERS && database >= 0; i++)
+	for (int i = 0; i < COORD_SLOTS && database >= 0; i++)
 	{
 		CoordWorker *worker = &coord_shared->workers[i];
 
@@ -203,7 +244,7 @@ block_database(Oid oid)
 		CHECK_FOR_INTERRUPTS();
 		LWLockAcquire(coord_shared->lock, LW_SHARED);
 		left = 0;
-		for (int i = 0; i < COORD_MAX_WORKERS; i++)
+		for (int i = 0; i < COORD_SLOTS; i++)
 			left += coord_shared->workers[i].state != COORD_WORKER_FREE &&
 				coord_shared->workers[i].database == database &&
 				coord_shared->workers[i].pid != MyProcPid;
@@ -335,17 +376,12 @@ process_utility(PlannedStmt *pstmt, const char *text, bool read_only, ProcessUti
 		pending.created = true;
 		pending.dropped = false;
 	}
-	else if (drops_extension(node) && !OidIsValid(get_extension_oid("milvus", true)))
-	{
-		register_callbacks();
-		pending.created = false;
-		pending.dropped = true;
-	}
 }
 
 /*
  * A relation is dropped: if it has jobs, they go when that is committed.  (A job that is
- * asked for later finds that there is nothing to do.)
+ * asked for later finds that there is nothing to do.)  The extension may be dropped with
+ * something else, its schema or its owner's things.
  */
 static void
 object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg)
@@ -355,6 +391,12 @@ object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg
 
 	if (prev_object_access)
 		prev_object_access(access, class, object, sub, arg);
+	if (access == OAT_DROP && class == ExtensionRelationId && object == get_extension_oid("milvus", true))
+	{
+		register_callbacks();
+		pending.created = false;
+		pending.dropped = true;
+	}
 	if (access != OAT_DROP || class != RelationRelationId || sub != 0 || coord_shared->njobs == 0)
 		return;
 	LWLockAcquire(coord_shared->lock, LW_SHARED);
@@ -366,9 +408,12 @@ object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *arg
 	if (wanted)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+		DroppedRelation *dropped = palloc(sizeof(DroppedRelation));
 
 		register_callbacks();
-		pending.relations = lappend_oid(pending.relations, object);
+		dropped->relation = object;
+		dropped->level = GetCurrentTransactionNestLevel();
+		pending.relations = lappend(pending.relations, dropped);
 		MemoryContextSwitchTo(old);
 	}
 }

@@ -29,9 +29,13 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* Retries of a seal that made nothing of rows that are there, and when the first is: ms. */
+/*
+ * Retries of a seal that made nothing of rows that are there, and when the first is: ms.  The next
+ * ones wait 2^RETRY_SHIFT times as long: each costs a start of a worker.
+ */
 #define MAX_ROUNDS 10
 #define FIRST_RETRY 1000
+#define RETRY_SHIFT 3
 
 void
 CoordReportActivity(const CoordTask *task)
@@ -92,15 +96,23 @@ warm_index(Oid relation)
 		if (index != NULL && AnnIsOurIndex(index) && index->rd_index->indrelid == heapid &&
 			index->rd_index->indisvalid)
 		{
-			AnnParams	params;
-			AnnGrowing *growing;
-			AnnView    *view;
+			AnnMeta		meta;
+			AnnManifest *manifest = AnnReadManifestLatest(index, &meta);
 
-			AnnGetParams(index, &params);
-			view = AnnAcquireView(index, &params, &growing);
-			AnnReleaseView(view, growing);
-			/* the next job's mappings need the room in the address space */
-			AnnForgetView(relation);
+			for (int i = 0; i < manifest->nsegments; i++)
+			{
+				AnnSegmentHandle *handle;
+
+				CoordReportProgress(i, manifest->nsegments);
+				handle = AnnSegmentOpen(index, &manifest->segments[i], CurrentMemoryContext);
+				/* merged away meanwhile: whoever did that has made the new one's file */
+				if (handle == NULL)
+					continue;
+				handle->refcount++;
+				AnnSegmentClose(handle);
+				MILVUS_DEBUG_POINT("cache-file-warm");
+			}
+			CoordReportProgress(manifest->nsegments, manifest->nsegments);
 		}
 		if (index != NULL)
 			relation_close(index, NoLock);
@@ -119,7 +131,9 @@ typedef struct TableLook
 	bool		busy;			/* somebody has a lock that a seal needs */
 	bool		unfinished;		/* pages of a segment wait for their stubs */
 	uint64		sealed;			/* rows in its segments */
-	uint64		segment_rows;	/* options */
+	bool		auto_seal;		/* options */
+	uint64		segment_rows;
+	uint64		segment_bytes;
 	uint64		min_rows;
 	int			age;			/* s; -1: none */
 	Bitmapset  *cached;			/* columns of which some segment has a cache file */
@@ -151,8 +165,10 @@ look_at_table(Oid relation, bool cache, TableLook *look)
 
 			look->ours = true;
 			TableGetOptions(rel, &options);
-			look->min_rows = (uint64) options.min_rows;
+			look->auto_seal = options.auto_seal;
+			look->min_rows = (uint64) Max(options.min_rows, 1);
 			look->segment_rows = (uint64) options.segment_rows;
+			look->segment_bytes = (uint64) options.segment_bytes;
 			look->age = options.segment_age;
 			entries = TableReadManifest(rel, &n);
 			for (int i = 0; i < n; i++)
@@ -179,10 +195,10 @@ look_at_table(Oid relation, bool cache, TableLook *look)
 
 /*
  * Make or verify the cache files of columns that some segment has one of: who reads a
- * column reads it of all segments.
+ * column reads it of all segments.  `whole`: that is all that the job is about.
  */
 static void
-warm_table(Oid relation, const Bitmapset *columns)
+warm_table(Oid relation, const Bitmapset *columns, bool whole)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Relation	rel;
@@ -197,19 +213,25 @@ warm_table(Oid relation, const Bitmapset *columns)
 		{
 			int			n;
 			TableSegmentEntry *entries = TableReadManifest(rel, &n);
+			uint64		files = (uint64) n * bms_num_members(columns);
+			uint64		done = 0;
 
 			for (int i = 0; i < n; i++)
 			{
 				TableSegment *segment = TableSegmentOpen(rel, entries[i].root, TableEntryTag(&entries[i]));
 				int			column = -1;
 
-				CoordReportProgress(i, n);
 				while ((column = bms_next_member(columns, column)) >= 0)
 				{
+					if (whole)
+						CoordReportProgress(done++, files);
 					CHECK_FOR_INTERRUPTS();
 					(void) TableSegmentWarmColumn(segment, (AttrNumber) column);
+					MILVUS_DEBUG_POINT("cache-file-warm");
 				}
 			}
+			if (whole)
+				CoordReportProgress(done, files);
 		}
 		if (rel != NULL)
 			relation_close(rel, NoLock);
@@ -221,7 +243,55 @@ warm_table(Oid relation, const Bitmapset *columns)
 static int64
 retry_delay(uint32 rounds)
 {
-	return Min((int64) FIRST_RETRY << Min(rounds, 20), (int64) milvus_settings.worker_naptime * 1000);
+	return Min((int64) FIRST_RETRY << Min(RETRY_SHIFT * rounds, 30), (int64) milvus_settings.worker_naptime * 1000);
+}
+
+/* What had to be left by whoever has the table locked. */
+static void
+leave_for_later(const CoordTask *task, CoordOutcome *outcome)
+{
+	outcome->later = retry_delay(task->rounds);
+	outcome->left = task->rows;
+	outcome->left_bytes = task->bytes;
+}
+
+/*
+ * When a table is to be looked at again after a seal job: its rows are not forgotten because they
+ * are too few or too young, or somebody may not see them yet.
+ */
+static void
+plan_next_seal(const CoordTask *task, const TableLook *before, const TableLook *after,
+			   const TableSealReport *report, CoordOutcome *outcome)
+{
+	uint64		sealed = after->sealed - Min(before->sealed, after->sealed);
+	double		share = report->rows > 0 ? Max(1 - sealed / report->rows, 0) : 0;
+	double		rows = report->rows * share + report->waiting;
+	double		bytes = report->bytes * share + report->waiting_bytes;
+
+	/* of the growth that the job was queued for; rows may be gone that were told of */
+	if (task->rows > 0)
+	{
+		outcome->left = (uint64) Min(task->rows - Min(task->rows, sealed), rows);
+		outcome->left_bytes = (uint64) ((double) task->bytes * outcome->left / task->rows);
+	}
+	if (outcome->later >= 0 || !after->auto_seal)
+		return;
+	if (rows >= after->segment_rows || bytes >= after->segment_bytes ||
+		(rows >= after->min_rows && outcome->made == 0 && report->wait == 0))
+	{
+		/* it is time, but not everybody sees them, or somebody wanted the table */
+		outcome->fresh = outcome->made > 0;
+		if (task->rounds < MAX_ROUNDS)
+			outcome->later = retry_delay(task->rounds);
+		else if (report->waiting >= 1 && after->age >= 0)
+			outcome->later = (int64) after->age * 1000;
+	}
+	else if (rows >= after->min_rows && after->age >= 0 && (outcome->made > 0 || report->wait > 0))
+	{
+		/* they are sealed when they are old enough */
+		outcome->later = (outcome->made > 0 ? (int64) after->age * 1000 : report->wait) + FIRST_RETRY;
+		outcome->fresh = true;
+	}
 }
 
 /*
@@ -232,14 +302,14 @@ retry_delay(uint32 rounds)
 static void
 run_table(const CoordTask *task, CoordOutcome *outcome)
 {
+	TableSealReport report = {.wait = -1};
 	TableLook	before;
 	TableLook	after;
 
 	look_at_table(task->relation, milvus_settings.warm_cache, &before);
 	if (before.busy)
 	{
-		outcome->later = retry_delay(task->rounds);
-		outcome->left = task->rows;
+		leave_for_later(task, outcome);
 		return;
 	}
 	if (!before.ours)
@@ -247,27 +317,24 @@ run_table(const CoordTask *task, CoordOutcome *outcome)
 	if (task->kind == COORD_SEAL)
 		outcome->made = TableSeal(task->relation,
 								  milvus_settings.seal_eagerly ? TABLE_SEAL_ALL : TABLE_SEAL_POLICY,
-								  false, NULL);
+								  false, NULL, &report);
 	else
 		outcome->made = TableCompact(task->relation,
 									 milvus_settings.seal_eagerly ? TABLE_COMPACT_MERGE : TABLE_COMPACT_POLICY,
 									 false, NULL);
 	if (outcome->made > 0)
 	{
-		warm_table(task->relation, before.cached);
+		warm_table(task->relation, before.cached, false);
 		SegmentCacheTrim();
 	}
 	look_at_table(task->relation, false, &after);
 	if (after.busy)
 	{
-		outcome->later = retry_delay(task->rounds);
-		outcome->left = task->rows;
+		leave_for_later(task, outcome);
 		return;
 	}
 	if (!after.ours)
 		return;
-	if (task->kind == COORD_SEAL && after.sealed < before.sealed + task->rows)
-		outcome->left = before.sealed + task->rows - Max(before.sealed, after.sealed);
 	if (after.unfinished)
 		outcome->later = retry_delay(task->rounds);
 	if (task->kind != COORD_SEAL || milvus_settings.seal_eagerly)
@@ -275,18 +342,7 @@ run_table(const CoordTask *task, CoordOutcome *outcome)
 	/* more segments may want to be one */
 	if (outcome->made > 0)
 		(void) CoordRequest(task->relation, COORD_COMPACT);
-	if (outcome->later >= 0)
-		return;
-	/* not yet visible to everybody, or there would be a segment of them */
-	if (outcome->left >= (outcome->made > 0 ? after.segment_rows : Max(after.min_rows, 1)) &&
-		task->rounds < MAX_ROUNDS)
-		outcome->later = retry_delay(task->rounds);
-	/* rows that were left are sealed when they are old enough */
-	else if (outcome->made > 0 && after.age >= 0)
-	{
-		outcome->later = (int64) after.age * 1000 + FIRST_RETRY;
-		outcome->fresh = true;
-	}
+	plan_next_seal(task, &before, &after, &report, outcome);
 }
 
 /* ---- what is due ---- */
@@ -310,15 +366,22 @@ index_is_due(Relation index, CoordJobKind *kind)
 	return true;
 }
 
-static void
-add_due(List **due, MemoryContext context, Oid relation, CoordJobKind kind)
+/* A list of CoordTask, in a context of its own, while it grows. */
+typedef struct DueList
 {
-	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *tasks;
+	MemoryContext context;
+} DueList;
+
+static void
+add_due(DueList *due, Oid relation, CoordJobKind kind)
+{
+	MemoryContext old = MemoryContextSwitchTo(due->context);
 	CoordTask  *task = palloc0(sizeof(CoordTask));
 
 	task->relation = relation;
 	task->kind = kind;
-	*due = lappend(*due, task);
+	due->tasks = lappend(due->tasks, task);
 	MemoryContextSwitchTo(old);
 }
 
@@ -366,122 +429,181 @@ CoordListTables(MemoryContext context)
 }
 
 static void
-find_due_indexes(List **due, bool warm, MemoryContext context)
+look_at_index(Oid relation, bool warm, DueList *due)
 {
-	ListCell   *lc;
+	Oid			heapid = IndexGetRelation(relation, true);
+	Relation	index;
+	CoordJobKind kind;
 
-	foreach(lc, relations_of(get_index_am_oid("ann", true)))
+	/* the table first, as everybody does; a relation that somebody changes now asks for itself */
+	if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, AccessShareLock) ||
+		!ConditionalLockRelationOid(relation, AccessShareLock))
+		return;
+	index = try_relation_open(relation, NoLock);
+	if (index == NULL)
+		return;
+	if (AnnIsOurIndex(index) && index->rd_index->indisvalid)
 	{
-		Oid			relation = lfirst_oid(lc);
-		Oid			heapid = IndexGetRelation(relation, true);
-		Relation	index;
-		CoordJobKind kind;
-
-		CHECK_FOR_INTERRUPTS();
-		/* the table first, as everybody does; a relation that somebody changes now asks for itself */
-		if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, AccessShareLock))
-			continue;
-		if (ConditionalLockRelationOid(relation, AccessShareLock))
-		{
-			index = try_relation_open(relation, NoLock);
-			if (index != NULL)
-			{
-				if (AnnIsOurIndex(index) && index->rd_index->indisvalid)
-				{
-					if (index_is_due(index, &kind))
-						add_due(due, context, relation, kind);
-					if (warm && SegmentCacheBytes(index) > 0)
-						add_due(due, context, relation, COORD_WARM);
-				}
-				relation_close(index, NoLock);
-			}
-			UnlockRelationOid(relation, AccessShareLock);
-		}
-		UnlockRelationOid(heapid, AccessShareLock);
+		if (index_is_due(index, &kind))
+			add_due(due, relation, kind);
+		if (warm && SegmentCacheBytes(index) > 0)
+			add_due(due, relation, COORD_WARM);
 	}
+	relation_close(index, NoLock);
 }
 
 static void
-find_due_tables(List **due, bool warm, MemoryContext context)
+look_for_table(Oid relation, bool warm, DueList *due)
 {
-	ListCell   *lc;
+	Relation	rel;
+	int			n;
 
-	foreach(lc, relations_of(get_table_am_oid("milvus", true)))
+	if (!ConditionalLockRelationOid(relation, AccessShareLock))
+		return;
+	rel = try_relation_open(relation, NoLock);
+	if (rel == NULL)
+		return;
+	/* an empty one has no segments either */
+	if (rel->rd_rel->relkind == RELKIND_RELATION && TableIsMilvus(rel) &&
+		OidIsValid(rel->rd_rel->reltoastrelid) && RelationGetNumberOfBlocks(rel) > 0)
 	{
-		Oid			relation = lfirst_oid(lc);
-		Relation	rel;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!ConditionalLockRelationOid(relation, AccessShareLock))
-			continue;
-		rel = try_relation_open(relation, NoLock);
-		if (rel != NULL)
-		{
-			if (rel->rd_rel->relkind == RELKIND_RELATION && TableIsMilvus(rel) &&
-				OidIsValid(rel->rd_rel->reltoastrelid))
-			{
-				int			n;
-
-				/* the job itself sees whether it is time, and what a crash left */
-				add_due(due, context, relation, COORD_SEAL);
-				pfree(TableReadManifest(rel, &n));
-				if (n > 1)
-					add_due(due, context, relation, COORD_COMPACT);
-				if (warm && n > 0)
-					add_due(due, context, relation, COORD_WARM);
-			}
-			relation_close(rel, NoLock);
-		}
-		UnlockRelationOid(relation, AccessShareLock);
+		/* the job itself sees whether it is time, and what a crash left */
+		add_due(due, relation, COORD_SEAL);
+		pfree(TableReadManifest(rel, &n));
+		if (n > 1)
+			add_due(due, relation, COORD_COMPACT);
+		if (warm && n > 0)
+			add_due(due, relation, COORD_WARM);
 	}
+	relation_close(rel, NoLock);
+}
+
+/*
+ * Look at one relation, in a transaction.  One that is damaged does not keep the others from being
+ * looked at: it gets a job, which fails for itself and is seen to.
+ */
+static void
+look_at_relation(Oid relation, CoordJobKind kind, bool warm, DueList *due)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool good = true;
+
+	CHECK_FOR_INTERRUPTS();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	PG_TRY();
+	{
+		MILVUS_DEBUG_POINT("look-at-relation");
+		if (kind == COORD_SEAL)
+			look_for_table(relation, warm, due);
+		else
+			look_at_index(relation, warm, due);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() == ERRCODE_QUERY_CANCELED)
+			PG_RE_THROW();
+		good = false;
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	if (good)
+	{
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	else
+		add_due(due, relation, kind);
+	MemoryContextSwitchTo(context);
 }
 
 bool
-CoordFindDue(List **due, bool warm, MemoryContext context)
+CoordFindDue(List **tasks, bool warm, MemoryContext context)
 {
 	MemoryContext old = CurrentMemoryContext;
+	DueList		due = {NIL, context};
+	List	   *indexes;
+	List	   *tables;
+	ListCell   *lc;
 	bool		present;
 
-	*due = NIL;
+	*tasks = NIL;
 	warm = warm && milvus_settings.warm_cache && milvus_settings.cache_size != 0;
 	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
 	present = OidIsValid(get_extension_oid("milvus", true));
-	if (present)
-	{
-		find_due_indexes(due, warm, context);
-		find_due_tables(due, warm, context);
-	}
-	PopActiveSnapshot();
+	MemoryContextSwitchTo(context);
+	indexes = relations_of(get_index_am_oid("ann", true));
+	tables = relations_of(get_table_am_oid("milvus", true));
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	foreach(lc, indexes)
+		look_at_relation(lfirst_oid(lc), COORD_INDEX_SEAL, warm, &due);
+	foreach(lc, tables)
+		look_at_relation(lfirst_oid(lc), COORD_SEAL, warm, &due);
+	*tasks = due.tasks;
 	MemoryContextSwitchTo(old);
 	return present;
 }
 
+static int
+by_relation(const ListCell *a, const ListCell *b)
+{
+	const CoordTask *left = lfirst(a);
+	const CoordTask *right = lfirst(b);
+
+	return left->relation < right->relation ? -1 : left->relation > right->relation;
+}
+
 /*
- * Queue what is due here.
+ * Queue what is due here.  What finds no room is found by the next look, which goes on behind the last
+ * relation that did.
  */
 static void
 scan_database(void)
 {
 	List	   *due;
 	ListCell   *lc;
-	bool		present = CoordFindDue(&due, true, CurrentMemoryContext);
+	bool		present;
 	TimestampTz now = GetCurrentTimestamp();
 	int			database;
 
+	/* requests that were lost before are found by a look at everything */
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	database = CoordFindDatabase(MyDatabaseId, true);
+	if (database >= 0 && !OidIsValid(coord_shared->databases[database].looked_at))
+		coord_shared->databases[database].overflow = false;
+	LWLockRelease(coord_shared->lock);
+
+	present = CoordFindDue(&due, true, CurrentMemoryContext);
+	list_sort(due, by_relation);
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	database = CoordFindDatabase(MyDatabaseId, true);
 	if (database >= 0)
 	{
-		coord_shared->databases[database].extension = present ? COORD_PRESENT : COORD_ABSENT;
+		CoordDatabase *entry = &coord_shared->databases[database];
+		Oid			last = entry->looked_at;
+
+		entry->extension = present ? COORD_PRESENT : COORD_ABSENT;
+		entry->looked_at = InvalidOid;
 		if (!present)
 			CoordForgetDatabase(database);
 		foreach(lc, due)
 		{
 			const CoordTask *task = lfirst(lc);
 
-			(void) CoordQueue(database, task->relation, task->kind, now, 0, 0, 0, 0);
+			if (task->relation <= last)
+				continue;
+			if (CoordQueue(database, task->relation, task->kind, now, 0, 0, 0, 0) < 0)
+			{
+				/* its other jobs, if it has some, are asked for again */
+				entry->looked_at = task->relation - 1;
+				break;
+			}
 		}
 	}
 	LWLockRelease(coord_shared->lock);
@@ -503,7 +625,7 @@ run_warm(Oid relation)
 		TableLook	look;
 
 		look_at_table(relation, true, &look);
-		warm_table(relation, look.cached);
+		warm_table(relation, look.cached, true);
 	}
 	SegmentCacheTrim();
 }

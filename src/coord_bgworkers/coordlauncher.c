@@ -59,6 +59,7 @@ CoordRegisterLauncher(void)
 static void
 launcher_exit(int code, Datum arg)
 {
+	LWLockReleaseAll();
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	if (coord_shared->launcher_pid == MyProcPid)
 	{
@@ -158,9 +159,26 @@ reap(TimestampTz now)
 	}
 }
 
+/* Whether an earlier job for the same relation is due as well. */
+static bool
+is_second_job(int number, TimestampTz now)
+{
+	const CoordJob *job = &coord_shared->jobs[number];
+
+	for (int i = 0; i < number; i++)
+	{
+		const CoordJob *other = &coord_shared->jobs[i];
+
+		if (other->state != COORD_JOB_FREE && other->database == job->database &&
+			other->relation == job->relation && CoordJobIsDue(other, now))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The database that should get a worker next, -1 when none should; lowers *next to
- * the time at which that may change by itself.
+ * the time at which that may change by itself, 0: it does not.
  */
 static int
 choose_database(TimestampTz now, TimestampTz *next, bool *eager)
@@ -206,6 +224,13 @@ choose_database(TimestampTz now, TimestampTz *next, bool *eager)
 		*next = Min(*next, entry->not_before);
 	}
 	*eager = false;
+	/* whoever leaves makes himself heard */
+	if (nworkers >= milvus_settings.max_workers)
+	{
+		if (*next == COORD_NEVER)
+			*next = 0;
+		return -1;
+	}
 	for (int i = 0; i < COORD_MAX_JOBS; i++)
 	{
 		const CoordJob *job = &coord_shared->jobs[i];
@@ -215,15 +240,19 @@ choose_database(TimestampTz now, TimestampTz *next, bool *eager)
 			continue;
 		if (CoordJobIsDue(job, now))
 		{
+			/* one after the other for a relation; nobody needs more workers than there can be */
+			if (due[job->database] > COORD_MAX_WORKERS || is_second_job(i, now))
+				continue;
 			if (due[job->database]++ == 0 || job->due < first[job->database])
 				first[job->database] = job->due;
 		}
 		else if (job->state != COORD_JOB_RUNNING && job->due > now)
 			*next = Min(*next, job->due);
 	}
-	/* whoever leaves makes himself heard */
-	if (nworkers >= milvus_settings.max_workers)
-		return -1;
+	/* jobs whose time has come while a worker waits for another */
+	for (int i = 0; i < COORD_MAX_DATABASES; i++)
+		for (int j = 0; j < due[i] && CoordWakeWorker(i); j++)
+			;
 	for (int i = 0; i < COORD_MAX_DATABASES; i++)
 	{
 		if (due[i] <= free_workers[i])
@@ -245,16 +274,23 @@ choose_database(TimestampTz now, TimestampTz *next, bool *eager)
  * Start a worker for a database; false: the postmaster has no room for one.
  */
 static bool
-start_worker(int database, bool eager, TimestampTz now)
+start_worker(Oid oid, bool eager, TimestampTz now)
 {
 	BackgroundWorker worker;
 	CoordWorkerArgs args;
 	int			slot = -1;
-	Oid			oid = InvalidOid;
+	int			database;
 	bool		started;
 
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
-	/* nobody but this process takes slots, so a handle left from before means that it is ending */
+	/* since it was chosen, somebody may have wanted it to himself: whoever does so now sees the slot */
+	database = CoordFindDatabase(oid, false);
+	if (database < 0 || coord_shared->databases[database].blocks > 0)
+	{
+		LWLockRelease(coord_shared->lock);
+		return true;
+	}
+	/* nobody but this process takes these slots, so a handle left from before means that it is ending */
 	for (int i = 0; i < COORD_MAX_WORKERS && slot < 0; i++)
 		if (coord_shared->workers[i].state == COORD_WORKER_FREE && handles[i] == NULL)
 			slot = i;
@@ -262,17 +298,19 @@ start_worker(int database, bool eager, TimestampTz now)
 	{
 		CoordWorker *new = &coord_shared->workers[slot];
 
-		oid = coord_shared->databases[database].database;
 		new->state = COORD_WORKER_STARTING;
 		new->database = database;
 		new->cookie = ++coord_shared->cookie;
 		new->eager = eager;
+		new->helper = false;
 		new->stop = false;
 		new->connected = false;
+		new->woken = false;
 		new->pid = 0;
+		new->starter = MyProcPid;
 		new->latch = NULL;
 		new->since = now;
-		new->wakeups = 0;
+		new->wakeups = new->delays = 0;
 		new->job = -1;
 		args.cookie = new->cookie;
 	}
@@ -304,7 +342,8 @@ start_worker(int database, bool eager, TimestampTz now)
 }
 
 /*
- * Start what is wanted.  Returns when to look again at the latest.
+ * Start what is wanted.  Returns when to look again at the latest; launcher_next says the same to
+ * those who put something into the queue.
  */
 static TimestampTz
 start_workers(void)
@@ -318,13 +357,15 @@ start_workers(void)
 		bool		eager;
 
 		reap(now);
-		LWLockAcquire(coord_shared->lock, LW_SHARED);
+		LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 		database = choose_database(now, &next, &eager);
 		if (database >= 0)
 			oid = coord_shared->databases[database].database;
+		/* while this process is about it, it looks again by itself */
+		coord_shared->launcher_next = database >= 0 ? 0 : next;
 		LWLockRelease(coord_shared->lock);
 		if (database < 0)
-			return next;
+			return next > 0 ? next : COORD_NEVER;
 		if (!can_connect(oid))
 		{
 			LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
@@ -334,8 +375,13 @@ start_workers(void)
 				CoordReleaseDatabase(database);
 			LWLockRelease(coord_shared->lock);
 		}
-		else if (!start_worker(database, eager, now))
-			return TimestampTzPlusMilliseconds(now, NO_SLOT_DELAY);
+		else
+		{
+			MILVUS_DEBUG_POINT("launcher-starts-worker");
+			/* no room: nothing that is asked for now changes that */
+			if (!start_worker(oid, eager, now))
+				return TimestampTzPlusMilliseconds(now, NO_SLOT_DELAY);
+		}
 	}
 }
 
@@ -345,6 +391,7 @@ CoordLauncherMain(Datum arg)
 	int			cache_size;
 
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGINT, SIG_IGN);	/* there is nothing to cancel */
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	before_shmem_exit(launcher_exit, (Datum) 0);

@@ -46,7 +46,7 @@ start_shared_memory(void)
 	{
 		memset(coord_shared, 0, sizeof(CoordShared));
 		coord_shared->lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
-		for (int i = 0; i < COORD_MAX_WORKERS; i++)
+		for (int i = 0; i < COORD_SLOTS; i++)
 		{
 			coord_shared->workers[i].job = -1;
 			pg_atomic_init_u64(&coord_shared->workers[i].done, 0);
@@ -104,9 +104,11 @@ CoordWakeLauncher(void)
 static bool
 database_in_use(int database)
 {
-	if (coord_shared->databases[database].blocks > 0)
+	const CoordDatabase *entry = &coord_shared->databases[database];
+
+	if (entry->blocks > 0 || entry->overflow || OidIsValid(entry->looked_at))
 		return true;
-	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	for (int i = 0; i < COORD_SLOTS; i++)
 		if (coord_shared->workers[i].state != COORD_WORKER_FREE &&
 			coord_shared->workers[i].database == database)
 			return true;
@@ -120,6 +122,7 @@ int
 CoordFindDatabase(Oid database, bool make)
 {
 	int			place = -1;
+	bool		place_is_taken;
 
 	for (int i = 0; i < COORD_MAX_DATABASES; i++)
 	{
@@ -132,19 +135,14 @@ CoordFindDatabase(Oid database, bool make)
 	}
 	if (!make)
 		return -1;
+	place_is_taken = place < 0;
 	/* full: the one not used longest makes room, it is found again when it is used */
-	for (int i = 0; i < COORD_MAX_DATABASES && place < 0; i++)
-	{
-		int			oldest = -1;
-
-		for (int j = 0; j < COORD_MAX_DATABASES; j++)
-			if (!database_in_use(j) &&
-				(oldest < 0 || coord_shared->databases[j].used < coord_shared->databases[oldest].used))
-				oldest = j;
-		if (oldest < 0)
-			return -1;
-		place = oldest;
-	}
+	for (int i = 0; i < COORD_MAX_DATABASES && place_is_taken; i++)
+		if ((place < 0 || coord_shared->databases[i].used < coord_shared->databases[place].used) &&
+			!database_in_use(i))
+			place = i;
+	if (place < 0)
+		return -1;
 	memset(&coord_shared->databases[place], 0, sizeof(CoordDatabase));
 	coord_shared->databases[place].database = database;
 	coord_shared->databases[place].used = GetCurrentTimestamp();
@@ -156,20 +154,19 @@ CoordFreeJob(CoordJob *job)
 {
 	Assert(job->state != COORD_JOB_FREE);
 	memset(job, 0, sizeof(CoordJob));
+	job->serial = ++coord_shared->serial;
 	coord_shared->njobs--;
 	/* there is room again: see what a database has to do whose requests were lost */
 	for (int i = 0; i < COORD_MAX_DATABASES; i++)
 	{
 		CoordDatabase *entry = &coord_shared->databases[i];
 
-		if (!OidIsValid(entry->database) || !entry->overflow)
-			continue;
-		entry->overflow = false;
-		(void) CoordQueue(i, InvalidOid, COORD_SCAN,
-						  TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													  (int64) milvus_settings.worker_naptime * 1000),
-						  0, 0, 0, 0);
-		break;
+		if (OidIsValid(entry->database) && (entry->overflow || OidIsValid(entry->looked_at)) &&
+			CoordQueue(i, InvalidOid, COORD_SCAN,
+					   TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   (int64) milvus_settings.worker_naptime * 1000),
+					   0, 0, 0, 0) < 0)
+			break;
 	}
 }
 
@@ -178,6 +175,7 @@ void
 CoordForgetDatabase(int database)
 {
 	coord_shared->databases[database].overflow = false;
+	coord_shared->databases[database].looked_at = InvalidOid;
 	for (int i = 0; i < COORD_MAX_JOBS; i++)
 	{
 		CoordJob   *job = &coord_shared->jobs[i];
@@ -206,7 +204,7 @@ allocate_job(int database)
 {
 	CoordJob   *victim = NULL;
 
-	if (coord_shared->njobs < COORD_MAX_JOBS)
+	if (coord_shared->njobs < (MILVUS_DEBUG_FAILS("many-jobs") ? COORD_FEW_JOBS : COORD_MAX_JOBS))
 		for (int i = 0; i < COORD_MAX_JOBS; i++)
 			if (coord_shared->jobs[i].state == COORD_JOB_FREE)
 			{
@@ -230,9 +228,37 @@ allocate_job(int database)
 }
 
 /*
- * limit_rows, limit_bytes: the growth at which the job is due at once; 0: none.
+ * Wake up a worker of a database that waits for a job.  Each is woken up for one: another job is for
+ * another worker.
  */
 bool
+CoordWakeWorker(int database)
+{
+	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	{
+		CoordWorker *worker = &coord_shared->workers[i];
+
+		if (worker->state == COORD_WORKER_WAITING && worker->database == database &&
+			!worker->woken && !worker->eager && !worker->stop && worker->latch != NULL)
+		{
+			worker->woken = true;
+			SetLatch(worker->latch);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int
+number_of(const CoordJob *job)
+{
+	return (int) (job - coord_shared->jobs);
+}
+
+/*
+ * limit_rows, limit_bytes: the growth at which the job is due at once; 0: none.
+ */
+int
 CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
 		   uint64 rows, uint64 bytes, uint64 limit_rows, uint64 limit_bytes)
 {
@@ -253,8 +279,9 @@ CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
 	{
 		job = allocate_job(database);
 		if (job == NULL)
-			return false;
+			return -1;
 		memset(job, 0, sizeof(CoordJob));
+		job->serial = ++coord_shared->serial;
 		job->state = COORD_JOB_QUEUED;
 		job->database = database;
 		job->relation = relation;
@@ -274,32 +301,20 @@ CoordQueue(int database, Oid relation, CoordJobKind kind, TimestampTz due,
 			if (!job->again || due < job->due)
 				job->due = due;
 			job->again = true;
-			return true;
+			return number_of(job);
 		case COORD_JOB_BACKOFF:
 			/* it keeps its time: asking does not make it succeed */
-			return true;
+			return number_of(job);
 		default:
 			if (due < job->due)
 				job->due = due;
 			break;
 	}
 	/* one that is never due is only counted in */
-	if (job->due < before)
-	{
-		for (int i = 0; i < COORD_MAX_WORKERS; i++)
-		{
-			CoordWorker *worker = &coord_shared->workers[i];
-
-			if (worker->state == COORD_WORKER_WAITING && worker->database == database &&
-				worker->latch != NULL && !worker->stop)
-			{
-				SetLatch(worker->latch);
-				return true;
-			}
-		}
+	if (job->due < before && !(job->due <= now && CoordWakeWorker(database)) &&
+		job->due < coord_shared->launcher_next)
 		CoordWakeLauncher();
-	}
-	return true;
+	return number_of(job);
 }
 
 bool
@@ -308,12 +323,13 @@ CoordJobIsDue(const CoordJob *job, TimestampTz now)
 	if ((job->state != COORD_JOB_QUEUED && job->state != COORD_JOB_BACKOFF) || job->due > now)
 		return false;
 	/* one at a time for a relation */
-	for (int i = 0; i < COORD_MAX_WORKERS; i++)
+	for (int i = 0; i < COORD_SLOTS; i++)
 	{
 		const CoordWorker *worker = &coord_shared->workers[i];
 
-		if (worker->state == COORD_WORKER_RUNNING && worker->job >= 0 && worker->database == job->database &&
-			coord_shared->jobs[worker->job].relation == job->relation)
+		if (worker->state != COORD_WORKER_RUNNING || worker->database != job->database)
+			continue;
+		if ((worker->helper ? worker->relation : coord_shared->jobs[worker->job].relation) == job->relation)
 			return false;
 	}
 	return true;
@@ -349,21 +365,22 @@ CoordRequestAfter(Oid relid, CoordJobKind kind, int64 delay)
 	if (RecoveryInProgress() || !OidIsValid(MyDatabaseId))
 		return false;
 	if (!CoordPreloaded())
-		return delay <= 0 && milvus_settings.background_seal && CoordStartDynamic(relid, kind);
+		return delay <= COORD_SHORT_DELAY && milvus_settings.background_seal &&
+			CoordStartDynamic(relid, kind, delay);
 	if (milvus_settings.max_workers == 0)
 		return false;
 	due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
-	if (coord_shared->launcher_pid != 0)
+	database = CoordFindDatabase(MyDatabaseId, true);
+	if (database >= 0)
 	{
-		database = CoordFindDatabase(MyDatabaseId, true);
-		if (database >= 0)
-		{
-			/* who asks has the extension */
-			coord_shared->databases[database].extension = COORD_PRESENT;
-			queued = CoordQueue(database, relid, kind, due, 0, 0, 0, 0);
-		}
+		/* who asks has the extension */
+		coord_shared->databases[database].extension = COORD_PRESENT;
+		queued = CoordQueue(database, relid, kind, due, 0, 0, 0, 0) >= 0;
 	}
+	/* the next launcher finds it, but not soon */
+	if (coord_shared->launcher_pid == 0)
+		queued = false;
 	LWLockRelease(coord_shared->lock);
 	return queued;
 }

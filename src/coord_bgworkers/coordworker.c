@@ -10,12 +10,14 @@
 
 #include "access/xact.h"
 #include "am/ann/ann.h"
+#include "catalog/pg_database.h"
 #include "coord_bgworkers/coord_internal.h"
 #include "guc.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "segment/segment.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -23,6 +25,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/wait_event.h"
 
 /* A worker without work waits so long for more before it leaves: ms. */
@@ -31,6 +34,8 @@
 #define EAGER_NAP 20
 /* Priority of workers among the processes of the machine: searches come first. */
 #define NICENESS 15
+/* Without preload, between two looks whether somebody wants the database: ms. */
+#define WANTED_INTERVAL 500
 /* Longest sleep of the throttle, in multiples of milvus.worker_cost_delay. */
 #define MAX_DELAY_FACTOR 4
 
@@ -38,6 +43,9 @@
 static CoordWorker *my_worker = NULL;
 /* Whether this process does a job. */
 static bool in_job = false;
+/* Whether a session started it, and whether it has seen that somebody wants the database. */
+static bool is_helper = false;
+static bool dismissed = false;
 
 /* ---- for the code of jobs ---- */
 
@@ -51,12 +59,58 @@ CoordReportProgress(uint64 done, uint64 total)
 }
 
 /*
+ * Without preload nobody tells a worker that its database is wanted: the command holds a lock on it
+ * that nobody can connect under.
+ */
+static bool
+database_is_wanted(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	(void) LockRelease(&tag, RowExclusiveLock, false);
+	return false;
+}
+
+static void
+leave_when_wanted(void)
+{
+	static TimestampTz looked = 0;
+	TimestampTz now;
+
+	if (!is_helper || CoordPreloaded() || !IsTransactionState())
+		return;
+	now = GetCurrentTimestamp();
+	if (!TimestampDifferenceExceeds(looked, now, WANTED_INTERVAL))
+		return;
+	looked = now;
+	if (!database_is_wanted())
+		return;
+	dismissed = true;
+	CoordReportDismissal();
+}
+
+static LOCKTAG wanted_lock;
+static bool has_wanted_lock = false;
+
+void
+CoordThrottleUnder(const LOCKTAG *tag)
+{
+	has_wanted_lock = tag != NULL;
+	if (tag != NULL)
+		wanted_lock = *tag;
+}
+
+/*
  * The server counts the cost of pages for VACUUM; it counts ours in the same unit.
  */
 void
 CoordThrottle(void)
 {
 	CHECK_FOR_INTERRUPTS();
+	leave_when_wanted();
 	if (!in_job || milvus_settings.worker_cost_delay <= 0)
 		return;
 	VacuumCostActive = true;
@@ -65,14 +119,26 @@ CoordThrottle(void)
 		double		delay = milvus_settings.worker_cost_delay * VacuumCostBalance /
 			milvus_settings.worker_cost_limit;
 
-		delay = Min(delay, milvus_settings.worker_cost_delay * MAX_DELAY_FACTOR);
 		VacuumCostBalance = 0;
+		if (has_wanted_lock && LockHasWaiters(&wanted_lock, ExclusiveLock, false))
+			return;
+		delay = Min(delay, milvus_settings.worker_cost_delay * MAX_DELAY_FACTOR);
+		if (my_worker != NULL)
+			my_worker->delays++;
 		/* a latch set for other reasons must not be lost, so it is not waited for */
 		pgstat_report_wait_start(PG_WAIT_EXTENSION);
 		pg_usleep((long) (delay * 1000));
 		pgstat_report_wait_end();
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/* Files cost as much as the pages that they could be made of. */
+static void
+pace(Size read, Size written)
+{
+	VacuumCostBalance += (int) (read / BLCKSZ) * VacuumCostPageMiss + (int) (written / BLCKSZ) * VacuumCostPageDirty;
+	CoordThrottle();
 }
 
 /* ---- running jobs ---- */
@@ -83,6 +149,7 @@ begin_work(void)
 	in_job = true;
 	VacuumCostBalance = 0;
 	VacuumCostActive = milvus_settings.worker_cost_delay > 0;
+	SegmentPace = pace;
 }
 
 static void
@@ -90,6 +157,8 @@ end_work(void)
 {
 	in_job = false;
 	VacuumCostActive = false;
+	SegmentPace = NULL;
+	CoordThrottleUnder(NULL);
 }
 
 static void
@@ -143,7 +212,9 @@ run_guarded(CoordTask *task, CoordOutcome *outcome, char *error, const volatile 
 		if (unwanted == NULL || !*unwanted)
 			EmitErrorReport();
 		FlushErrorState();
-		AbortCurrentTransaction();
+		/* also when no transaction was open, which would release it */
+		LWLockReleaseAll();
+		AbortOutOfAnyTransaction();
 		/* those that a job held between two transactions */
 		LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 		QueryCancelPending = false;
@@ -153,6 +224,7 @@ run_guarded(CoordTask *task, CoordOutcome *outcome, char *error, const volatile 
 	error_context_stack = callback.previous;
 	end_work();
 	AnnYieldFor(InvalidOid, InvalidOid);
+	pgstat_report_stat(true);
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextDelete(context);
 	return good;
@@ -178,6 +250,7 @@ release_slot(int code, Datum arg)
 		job->again = false;
 		job->state = COORD_JOB_QUEUED;
 		job->rows += job->run_rows;
+		job->bytes += job->run_bytes;
 		job->due = GetCurrentTimestamp();
 		if (!worker->stop)
 		{
@@ -187,7 +260,7 @@ release_slot(int code, Datum arg)
 			strlcpy(job->error, "the worker was terminated", COORD_ERROR_LEN);
 		}
 	}
-	if (!worker->connected && !worker->stop)
+	if (!worker->connected && !worker->stop && !worker->helper)
 	{
 		CoordDatabase *entry = &coord_shared->databases[worker->database];
 
@@ -199,7 +272,9 @@ release_slot(int code, Datum arg)
 	worker->state = COORD_WORKER_FREE;
 	worker->pid = 0;
 	worker->latch = NULL;
-	CoordWakeLauncher();
+	/* the postmaster tells the one that started it; a helper's relation may have had to wait for it */
+	if (worker->starter != coord_shared->launcher_pid || worker->helper)
+		CoordWakeLauncher();
 	LWLockRelease(coord_shared->lock);
 }
 
@@ -218,17 +293,20 @@ take_job(int *number, CoordTask *task)
 	TimestampTz now = GetCurrentTimestamp();
 
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	my_worker->woken = false;
 	*number = my_worker->stop ? -1 : CoordNextJob(my_worker->database, now);
 	if (*number >= 0)
 	{
 		CoordJob   *job = &coord_shared->jobs[*number];
 
 		job->state = COORD_JOB_RUNNING;
+		job->serial = ++coord_shared->serial;
 		job->again = false;
 		job->started = now;
 		job->run_rows = job->rows;
+		job->run_bytes = job->bytes;
 		job->rows = job->bytes = 0;
-		*task = (CoordTask) {job->relation, job->kind, job->rounds, job->run_rows};
+		*task = (CoordTask) {job->relation, job->kind, job->rounds, job->run_rows, job->run_bytes};
 		my_worker->job = *number;
 		pg_atomic_write_u64(&my_worker->done, 0);
 		pg_atomic_write_u64(&my_worker->total, 0);
@@ -249,6 +327,7 @@ finish_job(int number, bool good, const CoordOutcome *outcome, const char *error
 	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
 	my_worker->job = -1;
 	job->rows += good ? outcome->left : job->run_rows;
+	job->bytes += good ? outcome->left_bytes : job->run_bytes;
 	if (my_worker->stop && !good)
 	{
 		/* stopped for somebody's sake, not failed */
@@ -283,19 +362,23 @@ finish_job(int number, bool good, const CoordOutcome *outcome, const char *error
 	LWLockRelease(coord_shared->lock);
 }
 
-/* Whether another database has work and no worker while all places are taken. */
+/*
+ * Whether the worker is to leave although there may be jobs here: another database has work and no
+ * worker while all places are taken, or there are more workers than there should be.
+ */
 static bool
-others_starve(void)
+place_is_wanted(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			nworkers = 0;
-	bool		starve = false;
+	bool		wanted;
 
 	LWLockAcquire(coord_shared->lock, LW_SHARED);
 	for (int i = 0; i < COORD_MAX_WORKERS; i++)
 		if (coord_shared->workers[i].state != COORD_WORKER_FREE && !coord_shared->workers[i].eager)
 			nworkers++;
-	for (int i = 0; i < COORD_MAX_JOBS && nworkers >= milvus_settings.max_workers && !starve; i++)
+	wanted = nworkers > milvus_settings.max_workers;
+	for (int i = 0; i < COORD_MAX_JOBS && nworkers == milvus_settings.max_workers && !wanted; i++)
 	{
 		const CoordJob *job = &coord_shared->jobs[i];
 		bool		served = job->database == my_worker->database;
@@ -306,10 +389,10 @@ others_starve(void)
 		for (int j = 0; j < COORD_MAX_WORKERS && !served; j++)
 			served = coord_shared->workers[j].state != COORD_WORKER_FREE &&
 				!coord_shared->workers[j].eager && coord_shared->workers[j].database == job->database;
-		starve = !served;
+		wanted = !served;
 	}
 	LWLockRelease(coord_shared->lock);
-	return starve;
+	return wanted;
 }
 
 static void
@@ -339,11 +422,15 @@ nap(long timeout)
 }
 
 /*
- * The main loop: jobs as long as there are some.
+ * The main loop: jobs as long as there are some.  One who has made something waits for more for
+ * a while; one who has only looked leaves, as it would be woken up by nothing but the time.
  */
 static void
 work(void)
 {
+	bool		useful = false;
+	bool		waited = false;
+
 	while (!my_worker->stop)
 	{
 		CoordTask	task;
@@ -351,22 +438,24 @@ work(void)
 		char		error[COORD_ERROR_LEN];
 		int			number;
 
+		ResetLatch(MyLatch);
 		if (take_job(&number, &task))
 		{
 			bool		good = run_guarded(&task, &outcome, error, &my_worker->stop);
 
 			finish_job(number, good, &outcome, error);
+			useful |= good && outcome.made > 0;
+			waited = false;
 			reload_settings();
-			if (others_starve())
+			if (place_is_wanted())
 				break;
 			continue;
 		}
-		/* a look at a database without the extension: nothing will come */
-		if (coord_shared->databases[my_worker->database].extension == COORD_ABSENT)
+		if (waited || !useful)
 			break;
 		pgstat_report_activity(STATE_IDLE, NULL);
-		if (!nap(LINGER))
-			break;
+		/* what became due in the meantime is done before it leaves */
+		waited = !nap(LINGER);
 	}
 }
 
@@ -389,7 +478,7 @@ work_eagerly(void)
 		tables = CoordListTables(context);
 		foreach(lc, tables)
 		{
-			CoordTask	task = {lfirst_oid(lc), round % 2 == 0 ? COORD_SEAL : COORD_COMPACT, 0, 0};
+			CoordTask	task = {.relation = lfirst_oid(lc),.kind = round % 2 == 0 ? COORD_SEAL : COORD_COMPACT};
 			CoordOutcome outcome;
 			char		error[COORD_ERROR_LEN];
 
@@ -445,23 +534,119 @@ CoordWorkerMain(Datum arg)
 	proc_exit(0);
 }
 
-/* ---- dynamic workers ---- */
+/* ---- workers of sessions ---- */
+
+bool
+CoordEnter(Oid database)
+{
+	bool		blocked = false;
+	int			number;
+
+	is_helper = true;
+	if (!CoordPreloaded())
+		return true;
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	number = CoordFindDatabase(database, true);
+	if (number >= 0)
+		blocked = coord_shared->databases[number].blocks > 0;
+	for (int i = COORD_MAX_WORKERS; i < COORD_SLOTS && number >= 0 && !blocked && my_worker == NULL; i++)
+	{
+		CoordWorker *worker = &coord_shared->workers[i];
+
+		if (worker->state != COORD_WORKER_FREE)
+			continue;
+		worker->state = COORD_WORKER_STARTING;
+		worker->database = number;
+		worker->helper = true;
+		worker->stop = worker->connected = false;
+		worker->pid = MyProcPid;
+		worker->starter = 0;
+		worker->latch = MyLatch;
+		worker->since = GetCurrentTimestamp();
+		worker->wakeups = worker->delays = 0;
+		worker->job = -1;
+		my_worker = worker;
+	}
+	LWLockRelease(coord_shared->lock);
+	if (my_worker != NULL)
+		before_shmem_exit(release_slot, (Datum) 0);
+	dismissed = blocked;
+	return !blocked;
+}
+
+static void
+show_job(const CoordTask *task)
+{
+	if (my_worker == NULL)
+		return;
+	LWLockAcquire(coord_shared->lock, LW_EXCLUSIVE);
+	coord_shared->databases[my_worker->database].extension = COORD_PRESENT;
+	my_worker->relation = task->relation;
+	my_worker->kind = task->kind;
+	my_worker->state = COORD_WORKER_RUNNING;
+	my_worker->since = GetCurrentTimestamp();
+	pg_atomic_write_u64(&my_worker->done, 0);
+	pg_atomic_write_u64(&my_worker->total, 0);
+	LWLockRelease(coord_shared->lock);
+}
+
+void
+CoordEnterJob(Oid relid, CoordJobKind kind)
+{
+	CoordTask	task = {.relation = relid,.kind = kind};
+
+	show_job(&task);
+	CoordReportActivity(&task);
+}
+
+bool
+CoordDismissed(void)
+{
+	return dismissed || (my_worker != NULL && my_worker->stop);
+}
+
+bool
+CoordIsBlocked(void)
+{
+	bool		blocked = false;
+	int			number;
+
+	if (!CoordPreloaded())
+		return false;
+	LWLockAcquire(coord_shared->lock, LW_SHARED);
+	number = CoordFindDatabase(MyDatabaseId, false);
+	if (number >= 0)
+		blocked = coord_shared->databases[number].blocks > 0;
+	LWLockRelease(coord_shared->lock);
+	return blocked;
+}
+
+void
+CoordReportDismissal(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("background work was stopped because a command wants the database to itself"),
+			 errhint("Try again when DROP DATABASE, CREATE DATABASE, ALTER DATABASE or DROP EXTENSION has ended.")));
+}
 
 typedef struct DynamicArgs
 {
 	Oid			database;
 	Oid			relation;
 	CoordJobKind kind;
+	int			delay;			/* ms */
 	dsm_handle	result;			/* of a CoordRunResult; 0: nobody waits for it */
 } DynamicArgs;
 
 StaticAssertDecl(sizeof(DynamicArgs) <= BGW_EXTRALEN, "worker arguments must fit");
 
 static bool
-start_dynamic(Oid relation, CoordJobKind kind, dsm_handle result, BackgroundWorkerHandle **handle)
+start_dynamic(Oid relation, CoordJobKind kind, int64 delay, dsm_handle result,
+			  BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
-	DynamicArgs args = {MyDatabaseId, relation, kind, result};
+	DynamicArgs args = {MyDatabaseId, relation, kind, (int) delay, result};
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -478,9 +663,9 @@ start_dynamic(Oid relation, CoordJobKind kind, dsm_handle result, BackgroundWork
 }
 
 bool
-CoordStartDynamic(Oid relation, CoordJobKind kind)
+CoordStartDynamic(Oid relation, CoordJobKind kind, int64 delay)
 {
-	return start_dynamic(relation, kind, 0, NULL);
+	return start_dynamic(relation, kind, delay, 0, NULL);
 }
 
 static void
@@ -497,6 +682,29 @@ count_result(CoordRunResult *result, bool good, const CoordOutcome *outcome, con
 	}
 }
 
+static void
+dismiss(CoordRunResult *result)
+{
+	if (result != NULL)
+		result->dismissed = true;
+	proc_exit(0);
+}
+
+/* Between two jobs. */
+static bool
+wanted_meanwhile(void)
+{
+	bool		wanted = CoordDismissed();
+
+	if (!wanted && !CoordPreloaded())
+	{
+		StartTransactionCommand();
+		wanted = database_is_wanted();
+		CommitTransactionCommand();
+	}
+	return wanted;
+}
+
 void
 CoordDynamicMain(Datum arg)
 {
@@ -509,39 +717,67 @@ CoordDynamicMain(Datum arg)
 	ListCell   *lc;
 
 	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
-	task = (CoordTask) {args.relation, args.kind, 0, 0};
+	task = (CoordTask) {.relation = args.relation,.kind = args.kind};
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGINT, StatementCancelHandler);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	(void) setpriority(PRIO_PROCESS, 0, NICENESS);
-	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
-	SetConfigOption("application_name", "milvus worker", PGC_USERSET, PGC_S_SESSION);
-	MemoryContextSwitchTo(TopMemoryContext);
+	for (TimestampTz start = GetCurrentTimestamp();
+		 !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), args.delay);)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, args.delay,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 	if (args.result != 0)
 	{
-		dsm_segment *segment = dsm_attach(args.result);
+		dsm_segment *segment;
 
+		CurrentResourceOwner = ResourceOwnerCreate(NULL, "milvus worker");
+		segment = dsm_attach(args.result);
 		/* who asked is gone: nobody wants it any more */
 		if (segment == NULL)
 			proc_exit(0);
 		dsm_pin_mapping(segment);
 		result = dsm_segment_address(segment);
 	}
+	if (!CoordEnter(args.database))
+		dismiss(result);
+	BackgroundWorkerInitializeConnectionByOid(args.database, InvalidOid, 0);
+	SetConfigOption("application_name", "milvus worker", PGC_USERSET, PGC_S_SESSION);
+	MemoryContextSwitchTo(TopMemoryContext);
 	if (args.kind != COORD_SCAN)
 		due = list_make1(&task);
 	else
+	{
+		show_job(&task);
 		(void) CoordFindDue(&due, false, TopMemoryContext);
+	}
 	foreach(lc, due)
 	{
-		bool		good = run_guarded(lfirst(lc), &outcome, error, NULL);
+		CoordTask  *job = lfirst(lc);
+		bool		good;
 
+		if (wanted_meanwhile())
+			dismiss(result);
+		show_job(job);
+		good = run_guarded(job, &outcome, error, my_worker != NULL ? &my_worker->stop : &dismissed);
+		if (CoordDismissed())
+			dismiss(result);
 		count_result(result, good, &outcome, error);
 	}
 	if (result != NULL)
 		result->finished = true;
 	pgstat_report_activity(STATE_IDLE, NULL);
 	proc_exit(0);
+}
+
+static void
+terminate_worker(int code, Datum arg)
+{
+	TerminateBackgroundWorker((BackgroundWorkerHandle *) DatumGetPointer(arg));
 }
 
 void
@@ -552,26 +788,24 @@ CoordRunDue(CoordRunResult *result)
 	BackgroundWorkerHandle *handle;
 
 	memset(shared, 0, sizeof(*shared));
-	if (!start_dynamic(InvalidOid, COORD_SCAN, dsm_segment_handle(segment), &handle))
+	if (!start_dynamic(InvalidOid, COORD_SCAN, 0, dsm_segment_handle(segment), &handle))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start a background worker"),
 				 errhint("You might need to increase \"max_worker_processes\".")));
-	PG_TRY();
+	/* also when the session ends meanwhile */
+	PG_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
 	{
 		if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
-			ereport(ERROR,
+			ereport(FATAL,
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
 					 errmsg("the postmaster has died")));
 	}
-	PG_CATCH();
-	{
-		TerminateBackgroundWorker(handle);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
 	memcpy(result, shared, sizeof(*result));
 	dsm_detach(segment);
+	if (result->dismissed || (!result->finished && CoordIsBlocked()))
+		CoordReportDismissal();
 	if (!result->finished)
 		ereport(ERROR,
 				(errcode(ERRCODE_OPERATOR_INTERVENTION),

@@ -113,7 +113,7 @@ extern ColumnVerdict ColumnFilterJudge(const ColumnFilter *filter, const TableCh
  * test and no deforming; a filter works on many values at a time; columns are read from
  * mapped memory, most often from the operating system's cache.
  */
-#define COLUMN_STARTUP_COST 2000	/* cpu_operator_costs of map, manifest, opening segments */
+#define COLUMN_STARTUP_COST 4000	/* cpu_operator_costs of map, manifest, opening segments */
 #define COLUMN_ROW_COST 0.4		/* cpu_tuple_costs a row emitted */
 #define COLUMN_FILTER_COST 0.02 /* cpu_operator_costs a value compared */
 #define COLUMN_PAGE_COST 0.1	/* seq_page_costs a page of values */

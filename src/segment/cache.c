@@ -68,6 +68,12 @@ struct SegmentCacheFill
 	MemoryContextCallback callback;
 };
 
+/* Pieces that are verified, bytes that are written between two calls of SegmentPace. */
+#define PACE_PIECES 4
+#define PACE_BYTES (256 * 1024)
+
+void		(*SegmentPace) (Size read, Size written) = NULL;
+
 static bool warned = false;
 
 /*
@@ -147,6 +153,8 @@ verify_sections(int fd, const CacheHeader *header, uint32 first)
 			else
 				COMP_CRC32C(crc, chunk, n);
 			at += n;
+			if (SegmentPace != NULL)
+				SegmentPace(n, 0);
 		}
 		FIN_CRC32C(crc);
 		good = good && EQ_CRC32C(crc, section->crc);
@@ -323,11 +331,15 @@ SegmentCacheVerify(const SegmentCacheKey *key, SegmentMap *map, int section, uin
 	last = (offset + bytes - 1) / SEGMENT_PIECE_BYTES;
 	for (; work.first <= last; work.first = work.last + 1)
 	{
+		uint32		before = map->unverified;
+
 		CHECK_FOR_INTERRUPTS();
-		work.last = Min(last, work.first + 63);
+		work.last = Min(last, work.first + PACE_PIECES - 1);
 		work.good = false;
 		if (!SegmentGuardedCall(guarded_verify, &work) || !work.good)
 			return false;
+		if (SegmentPace != NULL)
+			SegmentPace((Size) (before - map->unverified) * SEGMENT_PIECE_BYTES, 0);
 	}
 	if (map->unverified == 0)
 	{
@@ -615,7 +627,8 @@ SegmentCacheWrite(SegmentCacheFill *fill, uint32 section, uint64 offset, const v
 		fill->done[i] += bytes;
 		while (bytes > 0)
 		{
-			ssize_t		n = MILVUS_DEBUG_FAILS("cache-write") ? 0 : pg_pwrite(fill->fd, p, bytes, at);
+			ssize_t		n = MILVUS_DEBUG_FAILS("cache-write") ? 0 :
+				pg_pwrite(fill->fd, p, Min(bytes, PACE_BYTES), at);
 
 			if (n < 0 && errno == EINTR)
 				continue;
@@ -629,6 +642,8 @@ SegmentCacheWrite(SegmentCacheFill *fill, uint32 section, uint64 offset, const v
 			p += n;
 			at += n;
 			bytes -= n;
+			if (SegmentPace != NULL)
+				SegmentPace(0, n);
 		}
 		return true;
 	}

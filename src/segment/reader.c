@@ -98,6 +98,8 @@ SegmentReaderRead(SegmentReader *reader, uint64 offset, Size bytes, void *dst)
 		{
 			CHECK_FOR_INTERRUPTS();
 			SegmentReaderRelease(reader);
+			if (SegmentPace != NULL)
+				SegmentPace(0, 0);
 			reader->buffer = get_page(reader->rel, &reader->id, reader->start, number,
 									  SEG_PAGE_DATA, BUFFER_LOCK_SHARE, reader->strategy);
 			if (!BufferIsValid(reader->buffer))

@@ -105,6 +105,12 @@ extern bool SegmentWriteMarks(Relation rel, const SegmentId *id, BlockNumber sta
 
 /* ---- cache.c ---- */
 
+/*
+ * Called between the pieces of long work on files and pages, with the bytes of files that were read
+ * and written since; may sleep and raise errors.  No lock on a page is held.  NULL: nobody wants to know.
+ */
+extern void (*SegmentPace) (Size read, Size written);
+
 /* Bytes that one checksum of a file with pieces is of; a section begins a new one. */
 #define SEGMENT_PIECE_BYTES (256 * 1024)
 

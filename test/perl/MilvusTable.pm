@@ -150,7 +150,8 @@ sub flush
 }
 
 # pair_load($node, %options): starts pgbench with changes of both tables: single rows
-# inserted, updated, deleted, locked; each the same in both, in one transaction.
+# inserted, updated, deleted, locked; each the same in both, in one transaction.  The
+# tables do not grow for long, so that slow readers come to their end.
 # Returns a handle to be stopped by ->() (which returns what pgbench had to say).
 # Options: clients (2), seconds (600), maintain => 1 for a client that seals,
 # compacts and vacuums besides; ids: the greatest id that is updated (3000).
@@ -162,21 +163,22 @@ sub pair_load
 	my %scripts = (
 		insert => [ 4, q{
 			WITH new AS (INSERT INTO heap_rows
-				SELECT nextval('pair_ids'), :id % 10, 'the text of row ' || :id, :id / 4.0,
+				SELECT CASE k WHEN 0 THEN :id ELSE nextval('pair_ids') END, :id % 10, 'the text of row ' || :id, :id / 4.0,
 					('[' || :id || ',7,6,5,4,3,2,1]')::vector, CASE WHEN :id % 3 = 0 THEN repeat(md5(:id::text), 100) END
-				FROM generate_series(1, 5) RETURNING *)
+				FROM generate_series(0, 5) k ON CONFLICT DO NOTHING RETURNING *)
 			INSERT INTO rows SELECT * FROM new;} ],
 		update => [ 4, q{
 			WITH new AS (UPDATE heap_rows SET a = a + 1, t = 'changed ' || :id WHERE id = :id RETURNING *)
 			UPDATE rows SET a = new.a, t = new.t FROM new WHERE rows.id = new.id;} ],
 		update_big => [ 2, q{
-			WITH new AS (UPDATE heap_rows SET n = n + 1, big = repeat(md5(random()::text), 100) WHERE id = :id RETURNING *)
+			WITH new AS (UPDATE heap_rows SET n = n + 1, big = repeat(md5(:salt::text), 100) WHERE id = :id RETURNING *)
 			UPDATE rows SET n = new.n, big = new.big FROM new WHERE rows.id = new.id;} ],
 		update_key => [ 1, q{
 			WITH new AS (UPDATE heap_rows SET id = nextval('pair_ids') WHERE id = :id RETURNING *)
 			UPDATE rows SET id = new.id FROM new WHERE rows.id = :id;} ],
 		delete => [ 2, q{
-			WITH gone AS (DELETE FROM heap_rows WHERE id = :id OR id = (SELECT min(id) FROM heap_rows WHERE id > 1000000) RETURNING id)
+			WITH gone AS (DELETE FROM heap_rows WHERE id = ANY (:id || ARRAY(
+				SELECT id FROM heap_rows WHERE id > 1000000 ORDER BY id LIMIT 12 FOR UPDATE SKIP LOCKED)) RETURNING id)
 			DELETE FROM rows USING gone WHERE rows.id = gone.id;} ],
 		lock => [ 2, q{
 			BEGIN;
@@ -194,7 +196,7 @@ sub pair_load
 	{
 		my $file = "$folder/pair_$name.pgbench";
 		unlink $file;
-		PostgreSQL::Test::Utils::append_to_file($file, "\\set id random(1, $ids)\n$scripts{$name}[1]\n");
+		PostgreSQL::Test::Utils::append_to_file($file, "\\set id random(1, $ids)\n\\set salt random(1, 1000000000)\n$scripts{$name}[1]\n");
 		push @files, '-f', "$file\@$scripts{$name}[0]";
 	}
 	push @clients, [ $options{clients} // 2, @files ];
@@ -203,10 +205,11 @@ sub pair_load
 		my $file = "$folder/pair_maintain.pgbench";
 		unlink $file;
 		PostgreSQL::Test::Utils::append_to_file($file, q{
+			\set kind random(1, 2)
 			SELECT count(*) FROM milvus.flush_table('rows');
 			\sleep 100 ms
 			SELECT count(*) FROM milvus.flush_table('rows');
-			SELECT count(*) FROM milvus.compact_table('rows', (ARRAY['merge', 'sort'])[1 + floor(random() * 2)::int]);
+			SELECT count(*) FROM milvus.compact_table('rows', (ARRAY['merge', 'sort'])[:kind]);
 			VACUUM rows;
 			\sleep 100 ms
 		});
@@ -218,7 +221,7 @@ sub pair_load
 		my ($number, @arguments) = @$client;
 		my $said = '';
 		my $handle = IPC::Run::start(
-			[ 'pgbench', '-n', '-c', $number, '-T', $options{seconds} // 600, @arguments,
+			[ 'pgbench', '-n', '-c', $number, '-T', $options{seconds} // 600, '--random-seed=' . int(rand(2**31)), @arguments,
 				'-h', $node->host, '-p', $node->port, 'postgres' ],
 			'>', '/dev/null', '2>', \$said);
 		push @running, [ $handle, \$said ];

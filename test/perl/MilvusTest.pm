@@ -20,11 +20,12 @@ use Carp qw(croak);
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Test::More ();
 
 our @EXPORT = qw(
   new_node load_glosses load_queries load_clustered insert_clustered
   load_clustered_queries index_used recall same_as_exact same_rows check_index
-  index_stat sql_state test_size crash_at run_until_killed
+  index_stat sql_state test_size random_seed crash_at run_until_killed
   wait_until_down
 );
 
@@ -42,6 +43,27 @@ sub test_size
 {
 	my ($quick, $full) = @_;
 	return $ENV{MILVUS_TEST_FULL} ? $full : $quick;
+}
+
+# random_seed($seed): seeds what is random in a test: Perl's rand and pgbench's.  With $seed in
+# an ordinary run, by the clock under dev/test --full, with MILVUS_SEED when that is set.
+# Returns the seed; a test that fails says which it was.
+my $random_seed;
+
+sub random_seed
+{
+	my ($seed) = @_;
+	$random_seed = $ENV{MILVUS_SEED} // test_size($seed, int(time));
+	srand($random_seed);
+	$ENV{PGBENCH_RANDOM_SEED} = $random_seed;
+	Test::More::note("seed $random_seed");
+	return $random_seed;
+}
+
+END
+{
+	Test::More::diag("seed $random_seed: MILVUS_SEED repeats it")
+	  if defined $random_seed && ($? != 0 || !Test::More->builder->is_passing);
 }
 
 # new_node($name, %options): a started server with the extension in the database

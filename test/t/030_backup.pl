@@ -8,6 +8,7 @@ use warnings;
 use MilvusTest;
 use Test::More;
 
+random_seed(30);
 my $primary = new_node('primary',
 	init => [ allows_streaming => 1, has_archiving => 1 ],
 	conf => "milvus.background_seal = off\nmilvus.growing_rows = 200\nfull_page_writes = on");

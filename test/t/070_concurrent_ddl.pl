@@ -7,6 +7,7 @@ use warnings;
 use MilvusTest;
 use Test::More;
 
+random_seed(70);
 my $node = new_node('main', conf => "milvus.growing_rows = 100\nmax_worker_processes = 16");
 load_clustered($node, rows => 2000, dim => 16);
 load_clustered_queries($node, dim => 16);

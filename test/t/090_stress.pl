@@ -9,6 +9,7 @@ use warnings;
 use MilvusTest;
 use Test::More;
 
+random_seed(90);
 my $node = new_node('main', conf => qq{
 	milvus.growing_rows = 150
 	max_worker_processes = 16

@@ -93,7 +93,7 @@ is($node->safe_psql('postgres', q{
 	FROM milvus.jobs j, milvus.workers w JOIN pg_stat_activity a USING (pid) WHERE w.role = 'worker'}),
 	'seal index|items_v|0|t|worker|running|items_v|milvus worker|milvus: seal index public.items_v',
 	'it is seen in milvus.jobs, milvus.workers and pg_stat_activity');
-becomes(q{(SELECT done = total AND total >= 500 FROM milvus.jobs)}, 'its progress, too');
+becomes(q{(SELECT done = total AND total BETWEEN 1000 AND 2000 FROM milvus.jobs)}, 'its progress, too: rows read and rows built');
 
 # ---- permissions ----
 
@@ -127,10 +127,17 @@ like(slurp_file($node->logfile), qr/ERROR:  stopped at debug point "job-begins"\
 
 # ---- idle ----
 
-my $wakeups = 'SELECT sum(wakeups) FROM milvus.workers';
-my $before = $node->safe_psql('postgres', $wakeups);
-sleep 11;
-is($node->safe_psql('postgres', $wakeups), $before, 'nobody wakes up while there is nothing to do');
+# nobody_wakes_up($what): the launcher's counter moves with every start and end of a worker, too.
+sub nobody_wakes_up
+{
+	my ($what) = @_;
+	my $wakeups = 'SELECT sum(wakeups) FROM milvus.workers';
+	my $before = $node->safe_psql('postgres', $wakeups);
+	sleep 11;
+	is($node->safe_psql('postgres', $wakeups), $before, $what);
+	return;
+}
+nobody_wakes_up('nobody wakes up while there is nothing to do');
 
 # ---- commands that want a database to themselves ----
 
@@ -226,6 +233,16 @@ becomes("(SELECT bool_and(deleted_rows = 0) FROM milvus.table_segments('docs'))"
 is($node->safe_psql('postgres', 'SELECT differ()'), 0, 'the rows are the same');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.check_table('docs')}), 0, 'no problem');
 
+# 2,000 rows are left: too few for a segment, and too young
+my $later = q{(SELECT bool_and(state = 'scheduled' AND due > now() + interval '50 minutes') FROM milvus.jobs)
+	AND (SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'milvus worker')};
+becomes($later, 'after a load the workers leave');
+$node->safe_psql('postgres', 'VACUUM docs');
+becomes($later, 'after a VACUUM, too, and rows that were left are not forgotten');
+nobody_wakes_up('nobody wakes up for rows that are too young');
+cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM docs") - $node->safe_psql('postgres', 'SELECT ' . rows_in('Flushed')),
+	'>=', 100, 'there are such rows');
+
 $node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.seal_eagerly = on; SELECT pg_reload_conf()');
 becomes(q{(SELECT count(*) = 1 FROM milvus.workers WHERE role = 'eager worker' AND database = 'postgres')}, 'eager workers');
 $node->safe_psql('postgres', q{INSERT INTO docs SELECT i, 'more words of row ' || i FROM generate_series(20001, 20100) i;
@@ -243,6 +260,112 @@ $node->safe_psql('postgres', q{CREATE TABLE late (id int, words text) USING milv
 is($node->safe_psql('postgres', q{BEGIN; DROP TABLE late; ROLLBACK; SELECT state FROM milvus.jobs}), 'scheduled',
 	'a job that is due later');
 is($node->safe_psql('postgres', q{DROP TABLE late; SELECT count(*) FROM milvus.jobs}), 0, 'goes with its table');
+
+# ---- progress ----
+
+# progress($kind, $done, $total): what a job that sleeps says, as conditions on x.
+sub progress
+{
+	my ($kind, $done, $total, $what) = @_;
+	becomes("(SELECT count(*) = 1 FROM milvus.jobs WHERE kind = '$kind' AND relation = 'steps'::regclass AND state = 'running'
+		AND done $done AND total $total)", $what);
+	return;
+}
+$node->safe_psql('postgres', q{CREATE TABLE steps (id int, words text) USING milvus;
+	SELECT milvus.alter_table_options('steps', '{"segment_rows": 5000, "min_rows": 100, "compact_ratio": 0.2}')});
+debug_point('table-seal-page:sleep');
+$node->safe_psql('postgres', q{INSERT INTO steps SELECT i, 'words of row ' || i FROM generate_series(1, 5000) i});
+my $pages = $node->safe_psql('postgres', q{SELECT pg_relation_size('steps') / current_setting('block_size')::int});
+cmp_ok($pages, '>', 10, 'a table of some pages');
+progress('seal table', "= $pages", "= 2 * $pages", 'a seal that has copied its pages and rewritten none');
+wake();
+becomes(q{(SELECT count(*) = 1 FROM milvus.table_segments('steps') WHERE state = 'Flushed')}, 'it goes on');
+debug_point('table-compact-page:sleep');
+$node->safe_psql('postgres', 'DELETE FROM steps WHERE id % 3 = 0; VACUUM steps');
+progress('compact table', 'BETWEEN 10001 AND 14999', '= 15000', 'a compaction that has written its rows and changed the first page');
+wake();
+becomes(q{(SELECT rows = 3334 AND state = 'Flushed' FROM milvus.table_segments('steps'))}, 'it goes on');
+# a cache file for each column, and for the rows' places
+$node->safe_psql('postgres', q{SELECT milvus.load_table('steps')});
+debug_point('cache-file-warm:sleep');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET milvus.max_workers = 8; ALTER SYSTEM SET milvus.worker_cost_limit = 1');
+$node->restart;
+progress('warm cache', '= 0', '= 3', 'a warm-up that has verified one file, and has not counted it yet');
+# the indexes of both databases have files, too
+becomes(q{(SELECT count(*) >= 3 AND bool_and(delays > 0) FROM milvus.workers WHERE job LIKE 'warm cache%')},
+	'warm-up of tables and indexes is throttled');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET milvus.worker_cost_limit; ALTER SYSTEM RESET milvus.max_workers');
+wake();
+becomes(q{(SELECT count(*) = 0 FROM milvus.jobs WHERE kind = 'warm cache')}, 'it goes on');
+$node->safe_psql('postgres', 'DROP TABLE steps');
+
+# ---- work that sessions wait for ----
+
+# launch($dbname, $query): begun in a session of its own; its errors are in ->{stderr} after ->quit.
+sub launch
+{
+	my ($dbname, $query) = @_;
+	my $session = $node->background_psql($dbname, on_error_stop => 0);
+	$session->query_until(qr/begun/, "\\echo begun\n$query;\n");
+	return $session;
+}
+# helped($point, $query): a new database with a table, and a session there whose worker sleeps at a point.
+sub helped
+{
+	my ($point, $query) = @_;
+	debug_point('');
+	$node->safe_psql('postgres', 'DROP DATABASE IF EXISTS helped WITH (FORCE)');
+	$node->safe_psql('postgres', 'CREATE DATABASE helped');
+	$node->safe_psql('helped', q{CREATE EXTENSION milvus; CREATE TABLE rows (id int, words text) USING milvus;
+		SELECT milvus.alter_table_options('rows', '{"auto_seal": false}');
+		INSERT INTO rows SELECT i, 'words of row ' || i FROM generate_series(1, 5000) i;
+		CREATE TABLE numbers (n bigint);
+		INSERT INTO numbers SELECT pg_relation_size('rows') / current_setting('block_size')::int});
+	$node->safe_psql('helped', q{SELECT milvus.flush_table('rows'); DELETE FROM rows WHERE id % 3 = 0}) if $query =~ /compact/;
+	debug_point($point);
+	my $session = launch('helped', $query);
+	$node->poll_query_until('helped', q{SELECT count(*) = 1 FROM milvus.jobs WHERE state = 'running'})
+	  or die "nothing runs for $query";
+	return $session;
+}
+my $whose = q{SELECT w.role, w.state, w.relation, j.relation, j.kind, j.state, j.pid = w.pid, w.job = j.kind || ' ' || j.relid, a.query
+	FROM milvus.workers w JOIN milvus.jobs j USING (pid) JOIN pg_stat_activity a USING (pid)};
+
+my $helped = helped('table-seal-page:sleep', q{SELECT milvus.flush_table('rows')});
+is($node->safe_psql('helped', $whose), 'session worker|running|rows|rows|seal table|running|t|t|milvus: seal table public.rows',
+	'the worker of flush_table is seen');
+becomes('(SELECT done = n AND total = 2 * n FROM milvus.jobs, numbers)', 'and its progress', 'helped');
+is($node->psql('helped', 'DROP EXTENSION milvus CASCADE'), 0, 'DROP EXTENSION stops it');
+$helped->quit;
+like($helped->{stderr}, qr/ERROR:  background work was stopped because a command wants the database to itself/, 'the session is told');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.list_workers() w JOIN pg_database d ON d.oid = w.database WHERE datname = 'helped'}),
+	0, 'it has left');
+
+$helped = helped('table-compact-page:sleep', q{SELECT milvus.compact_table('rows', 'merge')});
+is($node->safe_psql('helped', $whose),
+	'session worker|running|rows|rows|compact table|running|t|t|milvus: compact table public.rows', 'the worker of compact_table');
+is($node->psql('postgres', 'DROP DATABASE helped WITH (FORCE)'), 0, 'DROP DATABASE stops it');
+# psql has left, too
+$helped->{run}->finish;
+
+$helped = helped('table-seal-page:sleep', 'BEGIN; SELECT milvus.flush_table(\'rows\')');
+$node->safe_psql('helped', 'SELECT pg_terminate_backend(pid) FROM milvus.workers WHERE pid IS NOT NULL AND role = \'session worker\'');
+$helped->quit;
+like($helped->{stderr}, qr/ERROR:  the background worker has ended before its work was done/, 'one that is terminated is not taken for one that was told to leave');
+
+$helped = helped('job-begins:sleep', q{SELECT milvus.run_jobs()});
+like($node->safe_psql('helped', $whose), qr/^session worker\|running\|.*\|running\|t\|/, 'the worker of run_jobs');
+my $dropper = $node->background_psql('helped');
+$dropper->query_safe('SET client_min_messages = warning; BEGIN; DROP EXTENSION milvus CASCADE');
+$helped->quit;
+like($helped->{stderr}, qr/ERROR:  background work was stopped/, 'DROP EXTENSION stops it, too');
+($rc, $out, $err) = $node->psql('helped', 'SELECT milvus.run_jobs()');
+like($err, qr/ERROR:  background work was stopped/, 'and keeps others out until it has ended');
+$dropper->query_safe('ROLLBACK');
+$dropper->quit;
+debug_point('');
+is($node->safe_psql('helped', 'SELECT milvus.run_jobs()'), 0, 'then there is nothing to do');
+$node->safe_psql('postgres', 'DROP DATABASE helped');
 
 # ---- fewer workers than databases ----
 
@@ -309,5 +432,16 @@ $bare->safe_psql('postgres', "SET milvus.growing_rows = 100000;
 is($bare->safe_psql('postgres', 'SELECT milvus.run_jobs()'), 1, 'run_jobs does what is due');
 is($bare->safe_psql('postgres', "SELECT growing_rows FROM milvus.index_stats('items_v')"), 0, 'at once');
 is(check_index($bare, 'items_v'), '', 'no problem');
+
+# a seal that would take minutes: a page at a time
+$bare->safe_psql('postgres', 'CREATE DATABASE slow');
+$bare->safe_psql('slow', 'CREATE EXTENSION milvus; CREATE TABLE items (id int PRIMARY KEY, v vector(1000));
+	CREATE INDEX items_v ON items USING ann (v vector_l2_ops)');
+$bare->append_conf('postgresql.conf', "milvus.worker_cost_limit = 1\nmilvus.worker_cost_delay = 100");
+$bare->reload;
+$bare->safe_psql('slow', "INSERT INTO items SELECT i, array_fill(i, ARRAY[1000])::real[] FROM generate_series(1, 2 * $limit) i");
+ok($bare->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'milvus worker' AND datname = 'slow'}),
+	'a dynamic worker at work');
+is($bare->psql('postgres', 'DROP DATABASE slow'), 0, 'leaves for DROP DATABASE');
 
 done_testing();

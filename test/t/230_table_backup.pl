@@ -11,6 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+random_seed(230);
 my $primary = new_node('primary', init => [ allows_streaming => 1, has_archiving => 1 ],
 	conf => "wal_keep_size = 4GB\nmax_wal_size = 1GB");
 make_pair($primary);

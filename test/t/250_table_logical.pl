@@ -11,6 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+random_seed(250);
 my $conf = "max_worker_processes = 20\nmax_logical_replication_workers = 8\nmax_sync_workers_per_subscription = 4";
 my $node = new_node('main', init => [ allows_streaming => 'logical' ], conf => $conf);
 

@@ -14,6 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
+random_seed(270);
 my $node = new_node('main', conf => q{
 	shared_preload_libraries = 'milvus'
 	milvus.seal_eagerly = on
@@ -54,15 +55,15 @@ PostgreSQL::Test::Utils::append_to_file($read, q{
 # load(): starts the clients; gives a function that stops them and returns what they said.
 sub load
 {
-	my @stops = (pair_load($node, clients => 2));
+	my $stop_pair = pair_load($node, clients => 2);
 	my $said = '';
-	my $reader = IPC::Run::start([ 'pgbench', '-n', '-c', '1', '-T', '600', '-f', $read,
+	my $reader = IPC::Run::start([ 'pgbench', '-n', '-c', '1', '-T', '600', '--random-seed=' . int(rand(2**31)), '-f', $read,
 			'-h', $node->host, '-p', $node->port, 'postgres' ], '>', '/dev/null', '2>', \$said);
 	return sub {
-		my $all = $_->() foreach @stops;
+		my $all = $stop_pair->();
 		$reader->signal('TERM');
 		$reader->finish;
-		return ($all // '') . $said;
+		return $all . $said;
 	};
 }
 
@@ -77,10 +78,10 @@ sub change_ledger
 {
 	my %change;
 	my $sql = '';
+	my @known = sort { $a <=> $b } keys %ledger;
 	foreach (1 .. 40)
 	{
 		my $kind = int(rand(4));
-		my @known = keys %ledger;
 		if ($kind < 2 || @known < 50)
 		{
 			my $id = $next++;

@@ -412,6 +412,8 @@ extern AnnNewSegment *AnnWriteSegment(Relation index, Relation heap, AnnManifest
 /* The segment's row number of a spool position. */
 extern uint32 AnnNewSegmentRow(const AnnNewSegment *segment, AnnSpoolPosition position);
 extern int	AnnBuildThreads(void);
+/* The next segment's build is a part of a job: rows done before it, of so many in all. */
+extern void AnnProgressBegin(uint64 before, uint64 total);
 /* Builds end when somebody waits for a lock on these (InvalidOid: never). */
 extern void AnnYieldFor(Oid table, Oid index);
 

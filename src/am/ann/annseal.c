@@ -61,6 +61,10 @@ typedef struct SealState
 	AnnSpool   *spool;
 	uint32		segment_rows;
 	int			nthreads;
+	/* progress: a row counts when it was read, and when it is in a segment */
+	uint64		read;
+	uint64		built;
+	uint64		expected;
 	SourceSegment *sources;
 	int			nsources;
 	AnnNewSegment **made;
@@ -264,6 +268,12 @@ AnnPublish(Relation index, Relation heap, AnnManifest *manifest)
 /* ---- collecting rows ---- */
 
 static void
+report_progress(const SealState *state)
+{
+	CoordReportProgress(state->read + state->built, state->expected);
+}
+
+static void
 add_made(SealState *state, AnnNewSegment *segment)
 {
 	AnnNewSegment **made = palloc(sizeof(AnnNewSegment *) * (state->nmade + 1));
@@ -281,8 +291,11 @@ finish_spool(SealState *state)
 
 	if (AnnSpoolRows(state->spool) == 0)
 		return;
+	AnnProgressBegin(state->read + state->built, state->expected);
+	state->built += AnnSpoolRows(state->spool);
 	/* the spool's memory goes with it; the segment's description stays */
 	segment = AnnWriteSegment(state->index, state->heap, state->manifest, state->spool, state->nthreads);
+	report_progress(state);
 	add_made(state, segment);
 	AnnSpoolDestroy(state->spool);
 	state->spool = AnnSpoolCreate(&state->params, state->attrs);
@@ -445,6 +458,8 @@ read_segment_rows(SealState *state, SourceSegment *source)
 		ItemPointerData tid;
 
 		CoordThrottle();
+		state->read++;
+		report_progress(state);
 		source->places[row] = PLACE_NONE;
 		if (bit_is_set(source->marks, row))
 			continue;
@@ -595,6 +610,8 @@ read_growing_rows(SealState *state, const SegmentId *index_id)
 			}
 			offset = AnnNextEntry(&state->params, (Page) copy, offset);
 		}
+		state->read += info.nentries;
+		report_progress(state);
 		for (int i = 0; i <= AnnGrowingRest(&state->params, (Page) copy, &info); i++)
 			add_growing_block(state, block + i);
 		if (block == state->growing_last)
@@ -831,11 +848,18 @@ seal_locked(Relation index, Relation heap, AnnSealMode mode)
 	{
 		close_growing(&state, &meta);
 		MILVUS_DEBUG_POINT("seal-closed");
-		read_growing_rows(&state, &meta.index_id);
 	}
+	for (int i = 0; i < state.nsources; i++)
+		state.expected += 2 * AnnSegmentEntryRows(&state.sources[i].entry);
+	state.expected += 2 * state.growing_entries;
+	report_progress(&state);
+	if (state.growing)
+		read_growing_rows(&state, &meta.index_id);
 	for (int i = 0; i < state.nsources; i++)
 		read_segment_rows(&state, &state.sources[i]);
 	finish_spool(&state);
+	/* the dead are in none */
+	CoordReportProgress(state.expected, state.expected);
 	change_manifest(&state);
 	MILVUS_DEBUG_POINT("seal-before-publish");
 	publish(index, heap, state.manifest, &state);

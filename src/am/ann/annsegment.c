@@ -242,6 +242,15 @@ read_locks(void)
 	return locks;
 }
 
+/* Whether a lock keeps others from connecting to the database: of DROP DATABASE and its like. */
+static bool
+wants_database(const LockInstanceData *lock)
+{
+	return lock->locktag.locktag_type == LOCKTAG_OBJECT && lock->locktag.locktag_field1 == InvalidOid &&
+		lock->locktag.locktag_field2 == DatabaseRelationId && lock->locktag.locktag_field3 == MyDatabaseId &&
+		((lock->holdMask & ~(LOCKBIT_ON(ShareLock) - 1)) != 0 || lock->waitLockMode >= ShareLock);
+}
+
 static bool
 somebody_waits(void)
 {
@@ -262,9 +271,10 @@ somebody_waits(void)
 	{
 		const LockInstanceData *lock = &locks->locks[i];
 
-		waits = lock->waitLockMode != NoLock && lock->locktag.locktag_type == LOCKTAG_RELATION &&
-			lock->locktag.locktag_field1 == MyDatabaseId &&
-			(lock->locktag.locktag_field2 == yield.table || lock->locktag.locktag_field2 == yield.index);
+		waits = (lock->waitLockMode != NoLock && lock->locktag.locktag_type == LOCKTAG_RELATION &&
+				 lock->locktag.locktag_field1 == MyDatabaseId &&
+				 (lock->locktag.locktag_field2 == yield.table || lock->locktag.locktag_field2 == yield.index)) ||
+			wants_database(lock);
 	}
 	pfree(locks->locks);
 	pfree(locks);
@@ -280,12 +290,26 @@ env_cancelled(void *ctx)
 	return (InterruptPending && (QueryCancelPending || ProcDiePending)) || somebody_waits();
 }
 
+/* What a background job had done when the build of a segment began, and what it has to do. */
+static struct
+{
+	uint64		before;
+	uint64		total;
+}			job;
+
+void
+AnnProgressBegin(uint64 before, uint64 total)
+{
+	job.before = before;
+	job.total = total;
+}
+
 static void
 env_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) total);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) done);
-	CoordReportProgress(done, total);
+	CoordReportProgress(job.before + done, job.total);
 }
 
 void
@@ -322,7 +346,7 @@ report_status(AnnStatus status, Relation index)
 			CHECK_FOR_INTERRUPTS();
 			ereport(ERROR,
 					(errcode(ERRCODE_QUERY_CANCELED),
-					 errmsg("canceling the build of a segment of index \"%s\" because another session waits for its table",
+					 errmsg("canceling the build of a segment of index \"%s\" because another session waits for its table or its database",
 							RelationGetRelationName(index))));
 			break;
 		case ANN_NO_MEMORY:
@@ -884,9 +908,14 @@ AnnSegmentOpen(Relation index, const AnnSegmentEntry *entry, MemoryContext owner
 			good = true;
 		else
 		{
+			LOCKTAG		tag;
+
 			/* a moment to look for files of indexes that were dropped */
 			SegmentCacheSweepUnknown();
+			SET_LOCKTAG_PAGE(tag, index->rd_lockInfo.lockRelId.dbId, index->rd_lockInfo.lockRelId.relId, entry->start);
+			CoordThrottleUnder(&tag);
 			good = fill_cache(index, &handle, &key);
+			CoordThrottleUnder(NULL);
 		}
 		UnlockPage(index, entry->start, ExclusiveLock);
 		if (!good)

@@ -127,14 +127,15 @@ extern Oid TableNewValueId(Relation toast, Relation old);
 /* Write / read one value of ours.  Read: palloc'd, *len bytes; ERROR when absent or damaged. */
 extern void TableWriteValue(Relation toast, Oid value, const void *data, Size len);
 extern void *TableReadValue(Relation toast, Oid value, Size *len);
+/* The same of a value that may have been deleted and swept away: then NULL. */
+extern void *TableReadValueIfThere(Relation toast, Oid value, Size *len);
+/* Delete a value's chunks that a fresh MVCC snapshot sees (deleted already: nothing to do, no error). */
+extern void TableDeleteValue(Relation toast, Oid value);
 /*
- * Delete a value's chunks that a fresh MVCC snapshot sees (deleted already: nothing to do, no
- * error); with a valid `before` only chunks whose xmin precedes it (old values of sealed rows:
- * an id that came back since belongs to somebody else).
+ * The same for n values, which are sorted here: much faster for those given out one after the other.
+ * What is deleted is what `snapshot` sees, NULL: a fresh one.
  */
-extern void TableDeleteValue(Relation toast, Oid value, FullTransactionId before);
-/* The same for n values, which are sorted here: much faster for those given out one after the other. */
-extern void TableDeleteValues(Relation toast, Oid *values, int n, FullTransactionId before);
+extern void TableDeleteValues(Relation toast, Oid *values, int n, Snapshot snapshot);
 
 /* Entries, by number.  Read with a snapshot of what is committed now. palloc'd. */
 extern TableSegmentEntry *TableReadManifest(Relation rel, int *n);
@@ -145,6 +146,7 @@ extern void TableDeleteEntry(Relation rel, int32 number);
 /* ---- tablebuild.c: rows in, segment out ---- */
 
 typedef struct TableBuilder TableBuilder;
+typedef struct TableSegment TableSegment;
 
 /*
  * Begin a segment of rows of `desc`, to be stored in `toast` (the TOAST relation of the
@@ -155,6 +157,8 @@ typedef struct TableBuilder TableBuilder;
 extern TableBuilder *TableBuilderBegin(Relation rel, Relation toast, Relation oldtoast, TupleDesc desc);
 /* For stubs made before, by compaction: what they keep, instead of what new ones would. */
 extern void TableBuilderSetKept(TableBuilder *builder, const Bitmapset *kept);
+/* Rows of an open segment will be added: what its root says of values holds for the new one. */
+extern void TableBuilderInherit(TableBuilder *builder, const TableSegment *source);
 /* The reference that the next row added will have. */
 extern TableRef TableBuilderNextRef(TableBuilder *builder);
 /* Would TableBuilderAdd take the row? */
@@ -190,19 +194,21 @@ extern uint64 TableBloomHashDatum(const TableBloomHash *hash, Datum value);
 
 /* ---- tablesegment.c: reading ---- */
 
-typedef struct TableSegment TableSegment;
-
 /*
  * Open (or find open) the segment whose root is `root` for reading; ERROR when it is damaged
  * or its tag differs.  Valid until the end of the transaction, at least.
  */
 extern TableSegment *TableSegmentOpen(Relation rel, Oid root, uint32 tag);
+/* Can a row be fetched whose segment may be gone?  See TableStubIsGone. */
+extern bool TableSegmentHasRow(Relation rel, TableRef ref);
 extern uint32 TableSegmentRows(const TableSegment *segment);
 extern const SegmentId *TableSegmentId(const TableSegment *segment);
 /* Number of columns when sealed; attributes beyond have their missing value. */
 extern int	TableSegmentNatts(const TableSegment *segment);
 /* Did stubs of this segment keep the attribute? */
 extern bool TableSegmentKeeps(const TableSegment *segment, AttrNumber attnum);
+/* May heap have had values of the column compressed? */
+extern bool TableSegmentToasted(const TableSegment *segment, AttrNumber attnum);
 /* Type of a column when it was sealed; InvalidOid when it had been dropped. */
 extern Oid	TableSegmentColumnType(const TableSegment *segment, AttrNumber attnum);
 
@@ -306,12 +312,23 @@ typedef enum TableSealMode
 	TABLE_SEAL_POLICY			/* when the table's policy says that it is time */
 } TableSealMode;
 
+/* What the policy went by: estimates, before anything was sealed. */
+typedef struct TableSealReport
+{
+	double		rows;			/* that could be sealed */
+	double		bytes;
+	double		waiting;		/* rows that could be if everybody saw them, or nobody had them locked */
+	double		waiting_bytes;
+	int64		wait;			/* ms until the last segment was old enough; -1: its age does not count */
+} TableSealReport;
+
 /*
  * Run outside of a transaction, by a worker: finish what is unfinished, then seal.  Takes and
  * releases its own locks, conditionally when `wait` is false.  Returns the number of segments
  * made; their numbers (int32) are appended to *numbers in the caller's context unless NULL.
+ * *report (unless NULL) is of the mode TABLE_SEAL_POLICY.
  */
-extern int	TableSeal(Oid relid, TableSealMode mode, bool wait, List **numbers);
+extern int	TableSeal(Oid relid, TableSealMode mode, bool wait, List **numbers, TableSealReport *report);
 
 typedef enum TableCompactKind
 {

@@ -300,6 +300,8 @@ init_column(TableBuilder *builder, BuildColumn *column, Form_pg_attribute att, b
 		if (att->attlen == -1)
 			init_vector(column, getBaseType(att->atttypid));
 		column->make_short = att->attlen == -1 && att->attstorage != TYPSTORAGE_PLAIN && !column->vector;
+		if (column->make_short)
+			root->flags |= TABLE_ROOT_TOASTED;
 		column->bloom = bloom && TableBloomHashInit(att->atttypid, att->attcollation, &column->hash);
 	}
 	column->bitmap = palloc0(TABLE_CHUNK_ROWS / 8);
@@ -365,6 +367,14 @@ TableBuilderSetKept(TableBuilder *builder, const Bitmapset *kept)
 			builder->columns[i].root.flags |= TABLE_ROOT_KEPT;
 		else
 			builder->columns[i].root.flags &= ~TABLE_ROOT_KEPT;
+}
+
+void
+TableBuilderInherit(TableBuilder *builder, const TableSegment *source)
+{
+	for (uint32 i = 1; i <= builder->natts; i++)
+		if (TableSegmentToasted(source, (AttrNumber) i))
+			builder->columns[i].root.flags |= TABLE_ROOT_TOASTED;
 }
 
 TableRef
@@ -778,7 +788,7 @@ shorten(const char *value, Size *len)
  * would hold when it is small enough to be neither compressed nor moved out of line.
  */
 static const char *
-stored_form(const BuildColumn *column, Datum value, Size *len)
+stored_form(BuildColumn *column, Datum value, Size *len)
 {
 	const char *data = DatumGetPointer(value);
 
@@ -795,7 +805,10 @@ stored_form(const BuildColumn *column, Datum value, Size *len)
 	if (column->vector)
 		data = (const char *) PG_DETOAST_DATUM(value);
 	else if (VARATT_IS_EXTERNAL(data) || VARATT_IS_COMPRESSED(data))
+	{
 		data = (const char *) detoast_attr((struct varlena *) DatumGetPointer(value));
+		column->root.flags |= TABLE_ROOT_TOASTED;
+	}
 	if (column->make_short && VARATT_CAN_MAKE_SHORT(data))
 		return shorten(data, len);
 	*len = VARSIZE_ANY(data);
@@ -841,7 +854,7 @@ TableBuilderAdd(TableBuilder *builder, ItemPointer tid, const Datum *values, con
 	old = MemoryContextSwitchTo(builder->row_context);
 	for (uint32 i = 1; i <= builder->natts; i++)
 	{
-		const BuildColumn *column = &builder->columns[i];
+		BuildColumn *column = &builder->columns[i];
 
 		if (!isnull[i - 1] && (column->root.flags & (TABLE_ROOT_DROPPED | TABLE_ROOT_BYVAL)) == 0)
 			builder->data[i] = stored_form(column, values[i - 1], &builder->lengths[i]);

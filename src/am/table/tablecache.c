@@ -13,6 +13,7 @@
 
 #include "access/table.h"
 #include "compat.h"
+#include "coord_bgworkers/coord.h"
 #include "guc.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -277,8 +278,13 @@ map_column(TableSegment *segment, TableColumn *column, bool make, bool wait)
 		{
 			if (!SegmentCacheExists(&key))
 			{
+				LOCKTAG		tag;
+
 				sweep_sometimes();
+				SET_LOCKTAG_PAGE(tag, toast->rd_lockInfo.lockRelId.dbId, toast->rd_lockInfo.lockRelId.relId, number);
+				CoordThrottleUnder(&tag);
 				(void) make_file(segment, column, &key);
+				CoordThrottleUnder(NULL);
 			}
 			UnlockPage(toast, number, ExclusiveLock);
 			good = open_file(segment, column, &key);

@@ -39,6 +39,8 @@
 #define COMPACT_MIN_SMALL 8
 /* Pages that the policy reads to count dead rows. */
 #define COMPACT_SAMPLE 1024
+/* Progress counts a row of a source when it was read, when it was written, and when its stub points there. */
+#define ROW_VISITS 3
 /* Pinned pages are tried again so often, after so many ms. */
 #define PIN_RETRIES 3
 #define PIN_DELAY 20
@@ -215,6 +217,8 @@ add_row(CompactBuild *build, const Source *source, uint32 row)
 			build->results = repalloc(build->results, (build->nresults + 1) * sizeof(TableSegmentEntry));
 		build->builder = TableBuilderBegin(rel, build->work->toast, NULL, RelationGetDescr(rel));
 		TableBuilderSetKept(build->builder, build->kept);
+		for (int i = 0; i < build->nsources; i++)
+			TableBuilderInherit(build->builder, build->sources[i]->segment);
 	}
 	number = TableBuilderAdd(build->builder, &source->tids[row], build->values, build->isnull);
 	if (number < 0)
@@ -248,6 +252,7 @@ copy_rows(CompactBuild *build)
 		{
 			MemoryContext old;
 
+			TableWorkDone(build->work, ROW_VISITS - 1);
 			if (!is_alive(build->sources[i], row))
 				continue;
 			if (row % 64 == 0 && TableWorkWanted(build->work))
@@ -389,6 +394,8 @@ sort_rows(CompactBuild *build)
 		{
 			MemoryContext old;
 
+			/* the dead are not written */
+			TableWorkDone(build->work, is_alive(build->sources[i], row) ? 1 : ROW_VISITS - 1);
 			if (!is_alive(build->sources[i], row))
 				continue;
 			if (row % 64 == 0 && TableWorkWanted(build->work))
@@ -435,6 +442,7 @@ sort_rows(CompactBuild *build)
 		}
 		add_row(build, source, row);
 		MemoryContextReset(build->row_context);
+		TableWorkDone(build->work, 1);
 	}
 	ExecDropSingleTupleTableSlot(in);
 	ExecDropSingleTupleTableSlot(out);
@@ -559,12 +567,25 @@ map_ref(void *arg, TableRef *ref)
 	return true;
 }
 
+static uint64
+source_rows(const TableTodoCompact *list)
+{
+	uint64		rows = 0;
+
+	for (int i = 0; i < list->nsources; i++)
+		rows += list->sources[i].rows;
+	return rows;
+}
+
 /*
  * Step 2.  False: pages are left, because they are pinned or somebody waits for the table.
  */
 static bool
 relink_pages(TableWork *work, const TableTodoCompact *list)
 {
+	uint64		rows = source_rows(list);
+	uint64		counted = 0;
+	BlockNumber done = 0;
 	HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(RelinkSource),.hcxt = CurrentMemoryContext};
 	Relink		relink = {.list = list};
 	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
@@ -588,9 +609,15 @@ relink_pages(TableWork *work, const TableTodoCompact *list)
 			if (TableWorkWanted(work))
 				return false;
 			if (TablePageRelink(work->rel, blocks[i], map_ref, &relink, strategy) == TABLE_PAGE_PINNED)
+			{
 				pinned[npinned++] = blocks[i];
-			else
-				MILVUS_DEBUG_POINT("table-compact-page");
+				continue;
+			}
+			/* pages have their share of the rows */
+			done++;
+			TableWorkDone(work, rows * done / list->nblocks - counted);
+			counted = rows * done / list->nblocks;
+			MILVUS_DEBUG_POINT("table-compact-page");
 		}
 		if (npinned == 0)
 			break;
@@ -632,7 +659,7 @@ switch_segments(TableWork *work, const TableTodoCompact *list, Oid todo)
 				if (list->sources[source].number == entries[i].number &&
 					list->sources[source].root == entries[i].root)
 					TableDropSegment(work->rel, work->toast, &entries[i]);
-	TableDeleteValue(work->toast, todo, InvalidFullTransactionId);
+	TableDeleteValue(work->toast, todo);
 	PopActiveSnapshot();
 	pfree(entries);
 }
@@ -668,6 +695,7 @@ TableFinishCompaction(TableWork *work, const void *todo, Size len, Oid value)
 	TableTodoCompact *list = TableTodoReadCompact(todo, len);
 
 	MemoryContextSwitchTo(old);
+	TableWorkExpect(work, source_rows(list));
 	return finish_compaction(work, list, value);
 }
 
@@ -818,6 +846,7 @@ compact_locked(TableWork *work, TableCompactKind kind, List **numbers, int *made
 {
 	TableOptions options;
 	TableSegmentEntry *entries;
+	uint64		rows = 0;
 	int			n;
 	int			chosen;
 
@@ -828,6 +857,10 @@ compact_locked(TableWork *work, TableCompactKind kind, List **numbers, int *made
 	chosen = choose_sources(entries, n, kind, &options);
 	TableWorkCommit(work);
 	TableWorkStart(work);
+	for (int i = 0; i < chosen; i++)
+		rows += entries[i].rows;
+	if (rows > 0)
+		TableWorkExpect(work, rows * ROW_VISITS);
 	for (int i = 0; i < chosen;)
 	{
 		int			size = group_size(work, &entries[i], chosen - i, kind, &options);
@@ -837,6 +870,7 @@ compact_locked(TableWork *work, TableCompactKind kind, List **numbers, int *made
 		if (size == 1 && entries[i].dead_rows == 0 &&
 			(kind == TABLE_COMPACT_MERGE || kind == TABLE_COMPACT_POLICY))
 		{
+			TableWorkDone(work, (uint64) entries[i].rows * ROW_VISITS);
 			i++;
 			continue;
 		}
@@ -855,6 +889,8 @@ compact_locked(TableWork *work, TableCompactKind kind, List **numbers, int *made
 			if (!finish_compaction(work, list, todo))
 				break;
 		}
+		else
+			TableWorkDone(work, source_rows(list));
 		i += size;
 	}
 	TableWorkCommit(work);

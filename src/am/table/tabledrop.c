@@ -1,6 +1,7 @@
 /*
  * tabledrop.c
- *		The values that a segment consists of, and their removal.
+ *		The values that a segment consists of, and their removal; stubs whose segment is
+ *		gone.
  */
 #include "postgres.h"
 
@@ -68,10 +69,25 @@ TableDropSegment(Relation rel, Relation toast, const TableSegmentEntry *entry)
 
 	TableSegmentEvict(segment, 0);
 	values = TableSegmentValues(toast, entry->root, &n);
-	for (int i = 0; i < n; i++)
-		TableDeleteValue(toast, values[i], InvalidFullTransactionId);
+	TableDeleteValues(toast, values, n, NULL);
 	pfree(values);
 	TableDeleteEntry(rel, entry->number);
 	/* backends that have the segment open let go of it, and of its files' space */
 	CacheInvalidateRelcache(rel);
+}
+
+/* ---- stubs without a segment ---- */
+
+bool
+TableStubIsGone(TableRoots *roots, Relation rel, TableRef ref)
+{
+	if (!roots->read)
+	{
+		roots->entries = TableReadManifest(rel, &roots->n);
+		roots->read = true;
+	}
+	for (int i = 0; i < roots->n; i++)
+		if (roots->entries[i].root == ref.root)
+			return false;
+	return !TableSegmentHasRow(rel, ref);
 }

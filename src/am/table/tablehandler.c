@@ -7,19 +7,24 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/heapam.h"
+#include "access/heaptoast.h"
+#include "access/htup_details.h"
 #include "access/multixact.h"
 #include "access/tableam.h"
 #include "am/table/tableslot.h"
 #include "am/table/tablehandler.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "coord_bgworkers/coord.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "storage/bufmgr.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(table_handler);
@@ -213,15 +218,30 @@ table_insert_many(Relation rel, TupleTableSlot **slots, int n, CommandId cid, in
 
 /* ---- delete and update ---- */
 
-/* Relation cache entries that were rebuilt; see stub_update. */
-static Oid	watched_relid = InvalidOid;
-static bool watched_rebuilt;
+/* The relation whose cache entry is not what it should be while heap updates; see stub_update. */
+static struct
+{
+	Relation	rel;			/* NULL: none */
+	bool		rebuilt;		/* the entry was built anew since */
+	Bitmapset  *carried;		/* columns that may be toasted; attribute numbers */
+} watched;
+
+static void
+set_storage(TupleDesc desc, const Bitmapset *columns, char storage)
+{
+	int			attnum = -1;
+
+	while ((attnum = bms_next_member(columns, attnum)) >= 0)
+		TupleDescAttr(desc, attnum - 1)->attstorage = storage;
+}
 
 static void
 note_rebuild(Datum arg, Oid relid)
 {
-	if (relid == watched_relid || relid == InvalidOid)
-		watched_rebuilt = true;
+	if (watched.rel == NULL || (OidIsValid(relid) && relid != RelationGetRelid(watched.rel)))
+		return;
+	watched.rebuilt = true;
+	set_storage(RelationGetDescr(watched.rel), watched.carried, TYPSTORAGE_EXTENDED);
 }
 
 /*
@@ -357,20 +377,124 @@ put_back(Bitmapset **place, Bitmapset *ours, Bitmapset *saved, bool rebuilt)
 		bms_free(saved);
 }
 
+/* Are these bytes the value that the segment has of a column? */
+static bool
+same_as_sealed(TableSegment *segment, AttrNumber attnum, TableRef ref, Datum value, MemoryContext context)
+{
+	bool		isnull;
+	Datum		old;
+	struct varlena *data;
+
+	/* what was added since, nothing carries along */
+	if (attnum > TableSegmentNatts(segment))
+		return false;
+	old = TableSegmentFetch(segment, attnum, TableRefRow(ref), &isnull, context);
+	if (isnull || VARSIZE_ANY_EXHDR(DatumGetPointer(old)) != toast_raw_datum_size(value) - VARHDRSZ)
+		return false;
+	data = PG_DETOAST_DATUM_PACKED(value);
+	return memcmp(VARDATA_ANY(DatumGetPointer(old)), VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)) == 0;
+}
+
+/*
+ * Bytes that a row takes at most when all is toasted that may be.
+ */
+static Size
+least_bytes(TupleDesc desc, const TupleTableSlot *row)
+{
+	Size		bytes = MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(desc->natts));
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Datum		value = row->tts_values[i];
+
+		if (row->tts_isnull[i])
+			continue;
+		if (att->attlen > 0)
+			bytes += MAXALIGN(att->attlen);
+		else if (att->attlen == -2)
+			bytes += MAXALIGN(strlen(DatumGetCString(value)) + 1);
+		else if (att->attstorage != TYPSTORAGE_PLAIN)
+			bytes += MAXALIGN(Min(VARSIZE_ANY(DatumGetPointer(value)), TOAST_POINTER_SIZE));
+		else if (VARATT_IS_EXTERNAL(DatumGetPointer(value)))
+			bytes += MAXALIGN(toast_raw_datum_size(value));
+		else
+			bytes += MAXALIGN(VARSIZE_ANY(DatumGetPointer(value)));
+	}
+	return bytes;
+}
+
+/*
+ * Columns of storage PLAIN that an update of a stub does not change, when the new row is too large
+ * for a page: heap's old tuple would have them out of line, written before the column was PLAIN,
+ * and hand on the pointer.  Attribute numbers, palloc'd.
+ */
+static Bitmapset *
+carried_columns(Relation rel, TupleTableSlot *slot, TableRef ref)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Bitmapset  *columns = NULL;
+	Bitmapset  *carried = NULL;
+	TableSegment *segment;
+	MemoryContext context;
+	MemoryContext old;
+	int			attnum = -1;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attlen == -1 && att->attstorage == TYPSTORAGE_PLAIN && !att->attisdropped &&
+			get_typstorage(att->atttypid) != TYPSTORAGE_PLAIN)
+			columns = bms_add_member(columns, i + 1);
+	}
+	if (columns == NULL)
+		return NULL;
+	slot_getallattrs(slot);
+	if (least_bytes(desc, slot) <= MaxHeapTupleSize)
+	{
+		bms_free(columns);
+		return NULL;
+	}
+	segment = TableSegmentOpen(rel, ref.root, TableRefTag(ref));
+	context = AllocSetContextCreate(CurrentMemoryContext, "milvus carried values", ALLOCSET_DEFAULT_SIZES);
+	while ((attnum = bms_next_member(columns, attnum)) >= 0)
+	{
+		bool		same;
+
+		if (slot->tts_isnull[attnum - 1])
+			continue;
+		old = MemoryContextSwitchTo(context);
+		same = same_as_sealed(segment, (AttrNumber) attnum, ref, slot->tts_values[attnum - 1], context);
+		MemoryContextSwitchTo(old);
+		if (same)
+			carried = bms_add_member(carried, attnum);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+	bms_free(columns);
+	return carried;
+}
+
 /*
  * heap_update of a stub.  It compares the old tuple's columns with the new one's to decide
  * whether the update may be HOT and whether a key changes; columns that the stub does not
  * have would read as null.  So while it runs, the cached sets of columns that it asks
  * for have a whole-row member, which never compares as equal.
+ *
+ * And it would find no old value of a column of storage PLAIN that is out of line; so while it
+ * runs, such columns that do not change may be toasted.
  */
 static TM_Result
-stub_update(Relation rel, ItemPointer tid, TupleTableSlot *inner, CommandId cid, Snapshot snapshot,
-			Snapshot crosscheck, bool wait, TM_FailureData *tmfd, LockTupleMode *lockmode,
+stub_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, TupleTableSlot *inner, CommandId cid,
+			Snapshot snapshot, Snapshot crosscheck, bool wait, TM_FailureData *tmfd, LockTupleMode *lockmode,
 			MilvusUpdateIndexes *update_indexes, TableRef ref)
 {
 	static bool watching = false;
 	Bitmapset  *keys = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
 	bool		keys_kept = segment_keeps(rel, ref, keys);
+	bool		indexed;
+	TupleDesc	desc;
 	Bitmapset  *saved_hot = NULL;
 	Bitmapset  *saved_keys = NULL;
 	Bitmapset  *our_hot = NULL;
@@ -385,35 +509,47 @@ stub_update(Relation rel, ItemPointer tid, TupleTableSlot *inner, CommandId cid,
 	}
 	/* Makes the sets valid, if there is any index. */
 	bms_free(RelationGetIndexAttrBitmap(rel, MilvusHotBlocking));
-	if (!MilvusAttrSetsValid(rel))
+	indexed = MilvusAttrSetsValid(rel);
+	watched.carried = carried_columns(rel, slot, ref);
+	if (!indexed && watched.carried == NULL)
 		return heap_am->tuple_update(rel, tid, inner, cid, snapshot, crosscheck, wait, tmfd, lockmode,
 									 update_indexes);
 
-	our_hot = with_whole_row(MilvusHotBlockingSet(rel));
-	if (!keys_kept)
-		our_keys = with_whole_row(rel->rd_keyattr);
-	saved_hot = MilvusHotBlockingSet(rel);
-	MilvusHotBlockingSet(rel) = our_hot;
-	if (!keys_kept)
+	if (indexed)
 	{
-		saved_keys = rel->rd_keyattr;
-		rel->rd_keyattr = our_keys;
+		our_hot = with_whole_row(MilvusHotBlockingSet(rel));
+		if (!keys_kept)
+			our_keys = with_whole_row(rel->rd_keyattr);
+		saved_hot = MilvusHotBlockingSet(rel);
+		MilvusHotBlockingSet(rel) = our_hot;
+		if (!keys_kept)
+		{
+			saved_keys = rel->rd_keyattr;
+			rel->rd_keyattr = our_keys;
+		}
 	}
-	watched_relid = RelationGetRelid(rel);
-	watched_rebuilt = false;
+	desc = RelationGetDescr(rel);
+	watched.rel = rel;
+	watched.rebuilt = false;
 	PG_TRY();
 	{
+		set_storage(desc, watched.carried, TYPSTORAGE_EXTENDED);
 		result = heap_am->tuple_update(rel, tid, inner, cid, snapshot, crosscheck, wait, tmfd, lockmode,
 									   update_indexes);
 	}
 	PG_FINALLY();
 	{
-		watched_relid = InvalidOid;
-		put_back(&MilvusHotBlockingSet(rel), our_hot, saved_hot, watched_rebuilt);
-		if (!keys_kept)
-			put_back(&rel->rd_keyattr, our_keys, saved_keys, watched_rebuilt);
+		watched.rel = NULL;
+		/* a descriptor that was replaced lives on to the end of the transaction */
+		set_storage(desc, watched.carried, TYPSTORAGE_PLAIN);
+		set_storage(RelationGetDescr(rel), watched.carried, TYPSTORAGE_PLAIN);
+		if (indexed)
+			put_back(&MilvusHotBlockingSet(rel), our_hot, saved_hot, watched.rebuilt);
+		if (indexed && !keys_kept)
+			put_back(&rel->rd_keyattr, our_keys, saved_keys, watched.rebuilt);
 	}
 	PG_END_TRY();
+	bms_free(watched.carried);
 	return result;
 }
 
@@ -432,7 +568,7 @@ table_update_row(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId
 	if (stub)
 	{
 		check_identity(rel, ref, "update");
-		result = stub_update(rel, &tid, inner, cid, snapshot, crosscheck, wait, tmfd, lockmode,
+		result = stub_update(rel, &tid, slot, inner, cid, snapshot, crosscheck, wait, tmfd, lockmode,
 							 update_indexes, ref);
 	}
 	else

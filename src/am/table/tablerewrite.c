@@ -22,6 +22,7 @@
 #include "am/table/tableslot.h"
 #include "commands/progress.h"
 #include "compat.h"
+#include "coord_bgworkers/coord.h"
 #include "executor/executor.h"
 #include "guc.h"
 #include "miscadmin.h"
@@ -40,6 +41,7 @@ typedef struct Rewrite
 	double		written;
 
 	/* sealing */
+	TableRoots	roots;			/* of the old table */
 	bool		seal;
 	TransactionId oldest_xmin;
 	FullTransactionId horizon;
@@ -328,6 +330,9 @@ TableCopyForCluster(Relation old, Relation new, Relation index, bool use_sort, T
 		RowFate		fate = row_fate(tuple, table_slot->inner.buffer, old, oldest_xmin);
 
 		CHECK_FOR_INTERRUPTS();
+		if (fate == ROW_RECENTLY_DEAD && table_slot->stub &&
+			TableStubIsGone(&rewrite.roots, old, TableStubRef(tuple->t_data, tuple->t_len)))
+			fate = ROW_DEAD;
 		if (fate == ROW_DEAD)
 		{
 			*removed += 1;
@@ -376,9 +381,13 @@ TableCopyForCluster(Relation old, Relation new, Relation index, bool use_sort, T
 		table_close(rewrite.old_toast, NoLock);
 	}
 	end_heap_rewrite(rewrite.state);
-	/* VACUUM sets the bits, as it does those of heap's visibility map */
+	/* bits are set once this is committed: by VACUUM, flush_table or a worker */
 	if (rewrite.seal)
+	{
 		TableMapExtend(new, RelationGetNumberOfBlocks(new));
+		if (CoordPreloaded())
+			(void) CoordRequest(RelationGetRelid(old), COORD_SEAL);
+	}
 	pfree(rewrite.values);
 	pfree(rewrite.isnull);
 }

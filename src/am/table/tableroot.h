@@ -36,6 +36,7 @@ typedef struct TableRoot
 #define TABLE_ROOT_KEPT 0x01	/* stubs keep the column */
 #define TABLE_ROOT_DROPPED 0x02 /* had been dropped: no chunks, null in all rows */
 #define TABLE_ROOT_BYVAL 0x04
+#define TABLE_ROOT_TOASTED 0x08 /* heap may have had values compressed; see README, storage PLAIN */
 
 typedef struct TableRootColumn
 {

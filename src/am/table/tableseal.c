@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/detoast.h"
 #include "access/heapam.h"
 #include "access/xact.h"
@@ -33,6 +35,8 @@
 #define PIN_PATIENCE (60 * 1000)
 /* Pages read to estimate how much there is to seal. */
 #define SAMPLE_PAGES 128
+/* Progress counts a page when its rows were copied, and when it was rewritten. */
+#define PAGE_VISITS 2
 
 /* ---- sets of blocks ---- */
 
@@ -94,13 +98,32 @@ is_sealable(HeapTuple tuple, TransactionId horizon, Buffer buffer)
 }
 
 /*
+ * Whether a tuple that is_sealable() refused may become sealable without being changed.
+ */
+static bool
+is_waiting(HeapTuple tuple, TransactionId horizon, Buffer buffer)
+{
+	if (TableTupleIsStub(tuple->t_data))
+		return false;
+	switch (HeapTupleSatisfiesVacuum(tuple, horizon, buffer))
+	{
+		case HEAPTUPLE_LIVE:
+		case HEAPTUPLE_INSERT_IN_PROGRESS:
+		case HEAPTUPLE_DELETE_IN_PROGRESS:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
  * Copies of the sealable tuples of a page and its LSN, read after the tests in the same
  * lock hold.  Hint bits set later can change the LSN where pages have checksums; the tests
- * have set them all.
+ * have set them all.  Tuples that wait, and their bytes, are added to report unless NULL.
  */
 static int
 read_page(Relation rel, BlockNumber block, TransactionId horizon, BufferAccessStrategy strategy,
-		  HeapTuple *tuples, XLogRecPtr *lsn)
+		  HeapTuple *tuples, XLogRecPtr *lsn, TableSealReport *report)
 {
 	Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	Page		page = BufferGetPage(buffer);
@@ -121,6 +144,11 @@ read_page(Relation rel, BlockNumber block, TransactionId horizon, BufferAccessSt
 			ItemPointerSet(&tuple.t_self, block, offset);
 			if (is_sealable(&tuple, horizon, buffer))
 				tuples[n++] = heap_copytuple(&tuple);
+			else if (report != NULL && is_waiting(&tuple, horizon, buffer))
+			{
+				report->waiting++;
+				report->waiting_bytes += tuple.t_len;
+			}
 		}
 	*lsn = BufferGetLSNAtomic(buffer);
 	UnlockReleaseBuffer(buffer);
@@ -166,6 +194,7 @@ typedef struct SealPass
 	BlockSet	pure;			/* nothing to do there */
 	BlockSet	pending;		/* other lists are about these */
 	BufferAccessStrategy strategy;
+	double		share;			/* of the pages that the policy wants to be sealed */
 	bool		give_way;
 } SealPass;
 
@@ -202,7 +231,7 @@ add_page(SealPass *pass, SealBuild *build, BlockNumber block)
 	page->block = block;
 	page->nrows = 0;
 	n = read_page(rel, block, XidFromFullTransactionId(build->horizon), pass->strategy, build->tuples,
-				  &page->lsn);
+				  &page->lsn, NULL);
 	for (int i = 0; i < n; i++)
 	{
 		HeapTuple	tuple = build->tuples[i];
@@ -279,6 +308,8 @@ build_segment(SealPass *pass, uint32 min_rows, TableSegmentEntry *entry, StringI
 			return false;
 		}
 		add_page(pass, build, block);
+		/* one without rows to seal is not looked at again */
+		TableWorkDone(work, build->page.nrows > 0 ? 1 : PAGE_VISITS);
 	}
 	if (TableBuilderRows(build->builder) < Max(min_rows, 1) && !pass->give_way)
 	{
@@ -330,6 +361,7 @@ typedef struct SealFinish
 	uint8	   *done;			/* a bit for each row of the segment: it is a stub */
 	uint32		ndone;
 	HTAB	   *unknown;		/* values whose rows may or may not have been sealed */
+	Snapshot	snapshot;		/* taken before it was looked who refers to them; registered */
 	BufferAccessStrategy strategy;
 } SealFinish;
 
@@ -396,8 +428,9 @@ rewrite_pages(SealFinish *finish, const Bitmapset *kept)
 					break;
 				case TABLE_PAGE_PINNED:
 					pinned++;
-					break;
+					continue;
 			}
+			TableWorkDone(finish->work, 1);
 		}
 		if (pinned == 0 || attempt == PIN_RETRIES)
 			return true;
@@ -474,10 +507,33 @@ examine_page(SealFinish *finish, const TableTodoPage *page, Datum *values, bool 
 }
 
 /*
+ * Take values of segments out of finish->unknown: an id that was free for a while may be a
+ * segment's by now.
+ */
+static void
+keep_segments(SealFinish *finish)
+{
+	int			n;
+	TableSegmentEntry *entries = TableReadManifest(finish->work->rel, &n);
+
+	for (int i = 0; i < n; i++)
+	{
+		int			nvalues;
+		Oid		   *values = TableSegmentValues(finish->work->toast, entries[i].root, &nvalues);
+
+		for (int value = 0; value < nvalues; value++)
+			(void) hash_search(finish->unknown, &values[value], HASH_REMOVE, NULL);
+		(void) hash_search(finish->unknown, &entries[i].todo, HASH_REMOVE, NULL);
+		pfree(values);
+	}
+	pfree(entries);
+}
+
+/*
  * Take out of finish->unknown the values that any tuple of the table refers to, dead or alive.  A
  * row that was never sealed and is in use has a tuple at any time of the scan, but an
  * update can move it to a place that the scan has passed; the snapshot keeps the tuple
- * that it left.
+ * that it left.  What is not committed for the snapshot may still get its tuple.
  */
 static void
 keep_referenced(SealFinish *finish, Datum *values, bool *isnull, Oid *ids)
@@ -485,7 +541,8 @@ keep_referenced(SealFinish *finish, Datum *values, bool *isnull, Oid *ids)
 	Relation	rel = finish->work->rel;
 	BlockNumber nblocks;
 
-	PushActiveSnapshot(GetLatestSnapshot());
+	finish->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	keep_segments(finish);
 	nblocks = RelationGetNumberOfBlocks(rel);
 	for (BlockNumber block = 0; block < nblocks && hash_get_num_entries(finish->unknown) > 0; block++)
 	{
@@ -516,7 +573,6 @@ keep_referenced(SealFinish *finish, Datum *values, bool *isnull, Oid *ids)
 		}
 		UnlockReleaseBuffer(buffer);
 	}
-	PopActiveSnapshot();
 }
 
 /*
@@ -543,6 +599,26 @@ examine_pages(SealFinish *finish)
 }
 
 /*
+ * Delete the values that nothing refers to: what was written by transactions that the
+ * snapshot sees as committed, none of which refers to them later.
+ */
+static void
+delete_unknown(SealFinish *finish)
+{
+	int			n = 0;
+	Oid		   *values = palloc((hash_get_num_entries(finish->unknown) + 1) * sizeof(Oid));
+	HASH_SEQ_STATUS status;
+	Oid		   *value;
+
+	hash_seq_init(&status, finish->unknown);
+	while ((value = hash_seq_search(&status)) != NULL)
+		values[n++] = *value;
+	TableDeleteValues(finish->work->toast, values, n, finish->snapshot);
+	UnregisterSnapshot(finish->snapshot);
+	pfree(values);
+}
+
+/*
  * Step 3: the old values of rows that became stubs go, and the list with them; pages that
  * are still open stay in a new list.  True when none is.
  */
@@ -551,7 +627,6 @@ write_finish(SealFinish *finish, BlockSet *pending)
 {
 	TableWork  *work = finish->work;
 	TableSegmentEntry *entry = finish->entry;
-	FullTransactionId horizon = FullTransactionIdFromU64(entry->horizon);
 	TableTodoPage *page = palloc(sizeof(TableTodoPage));
 	StringInfoData rest;
 	uint32		open_rows = 0;
@@ -589,18 +664,11 @@ write_finish(SealFinish *finish, BlockSet *pending)
 		}
 	}
 	/* nobody else could delete a stub's, so they are the row's; a rewrite may have copied them lately */
-	TableDeleteValues(work->toast, values, nvalues, InvalidFullTransactionId);
+	TableDeleteValues(work->toast, values, nvalues, NULL);
 	if (finish->unknown != NULL)
-	{
-		HASH_SEQ_STATUS status;
-		Oid		   *value;
-
-		hash_seq_init(&status, finish->unknown);
-		while ((value = hash_seq_search(&status)) != NULL)
-			TableDeleteValue(work->toast, *value, horizon);
-	}
+		delete_unknown(finish);
 	MILVUS_DEBUG_POINT("table-seal-values-deleted");
-	TableDeleteValue(work->toast, entry->todo, InvalidFullTransactionId);
+	TableDeleteValue(work->toast, entry->todo);
 	if (open_rows > 0)
 	{
 		TableTodoFinish(&rest);
@@ -663,6 +731,8 @@ finish_segment(TableWork *work, TableSegmentEntry *entry, const char *todo, Size
 
 	while (TableTodoNextPage(todo, len, &at, page))
 		finish.npages++;
+	if (!fresh)
+		TableWorkExpect(work, finish.npages);
 	finish.states = palloc0(finish.npages + 1);
 	finish.done = palloc0(entry->rows / 8 + 1);
 	finish.strategy = GetAccessStrategy(BAS_BULKREAD);
@@ -755,11 +825,11 @@ TableFinishUnfinished(TableWork *work)
 /* ---- when ---- */
 
 /*
- * Rows and raw bytes that could be sealed now: from a sample of the pages that are not pure,
- * all of them when they are few.
+ * Rows and raw bytes that could be sealed now, and those that wait: from a sample of the pages
+ * that are not pure, all of them when they are few.
  */
 static void
-estimate_sealable(SealPass *pass, double *rows, double *bytes)
+estimate_sealable(SealPass *pass, TableSealReport *report)
 {
 	Relation	rel = pass->work->rel;
 	TupleDesc	desc = RelationGetDescr(rel);
@@ -772,8 +842,8 @@ estimate_sealable(SealPass *pass, double *rows, double *bytes)
 	BlockNumber read = 0;
 	BlockNumber step;
 	BlockNumber skip;
+	double		weight;
 
-	*rows = *bytes = 0;
 	for (BlockNumber block = 0; block < pass->nblocks; block++)
 		if (!block_is_in(&pass->pure, block) && !block_is_in(&pass->pending, block))
 			candidates++;
@@ -795,37 +865,38 @@ estimate_sealable(SealPass *pass, double *rows, double *bytes)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(context);
 		old = MemoryContextSwitchTo(context);
-		n = read_page(rel, block, horizon, NULL, tuples, &lsn);
+		n = read_page(rel, block, horizon, NULL, tuples, &lsn, report);
 		for (int i = 0; i < n; i++)
 		{
-			*bytes += tuples[i]->t_len;
+			report->bytes += tuples[i]->t_len;
 			if (!HeapTupleHasExternal(tuples[i]))
 				continue;
 			heap_deform_tuple(tuples[i], desc, values, isnull);
 			for (int attr = 0; attr < desc->natts; attr++)
 				if (!isnull[attr] && TupleDescAttr(desc, attr)->attlen == -1)
-					*bytes += (double) toast_raw_datum_size(values[attr]);
+					report->bytes += (double) toast_raw_datum_size(values[attr]);
 		}
-		*rows += n;
+		report->rows += n;
 		MemoryContextSwitchTo(old);
 		read++;
 	}
-	*rows *= (double) candidates / read;
-	*bytes *= (double) candidates / read;
+	weight = (double) candidates / read;
+	report->rows *= weight;
+	report->bytes *= weight;
+	report->waiting *= weight;
+	report->waiting_bytes *= weight;
 	MemoryContextDelete(context);
 }
 
 /*
- * How many segments the policy wants now.
+ * How many segments the policy wants now, and why.
  */
 static int
-segments_due(SealPass *pass)
+segments_due(SealPass *pass, TableSealReport *report)
 {
 	const TableOptions *options = &pass->options;
 	TableSegmentEntry *entries;
 	TimestampTz last = 0;
-	double		rows;
-	double		bytes;
 	double		due;
 	int			n;
 
@@ -833,16 +904,23 @@ segments_due(SealPass *pass)
 		return INT_MAX;
 	if (!options->auto_seal)
 		return 0;
-	estimate_sealable(pass, &rows, &bytes);
-	due = Max(rows / (double) options->segment_rows, bytes / (double) options->segment_bytes);
+	if (options->segment_age >= 0)
+	{
+		entries = TableReadManifest(pass->work->rel, &n);
+		for (int i = 0; i < n; i++)
+			last = Max(last, entries[i].sealed);
+		report->wait = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   last + options->segment_age * USECS_PER_SEC);
+	}
+	estimate_sealable(pass, report);
+	due = Max(report->rows / (double) options->segment_rows, report->bytes / (double) options->segment_bytes);
 	if (due >= 1)
-		return (int) Min(due, 1000000);
-	if (rows < 1 || rows < (double) options->min_rows || options->segment_age < 0)
-		return 0;
-	entries = TableReadManifest(pass->work->rel, &n);
-	for (int i = 0; i < n; i++)
-		last = Max(last, entries[i].sealed);
-	return TimestampDifferenceExceeds(last, GetCurrentTimestamp(), options->segment_age * 1000) ? 1 : 0;
+	{
+		due = Min(due, 1000000);
+		pass->share = floor(due) / due;
+		return (int) due;
+	}
+	return report->rows >= Max((double) options->min_rows, 1) && report->wait == 0 ? 1 : 0;
 }
 
 /* ---- a pass ---- */
@@ -859,6 +937,7 @@ begin_pass(SealPass *pass, TableWork *work)
 	memset(&pass->pure, 0, sizeof(pass->pure));
 	pass->work = work;
 	pass->next = next;
+	pass->share = 1;
 	pass->give_way = false;
 	pass->nblocks = RelationGetNumberOfBlocks(work->rel);
 	pass->pure.nblocks = pass->nblocks;
@@ -868,12 +947,40 @@ begin_pass(SealPass *pass, TableWork *work)
 	MemoryContextSwitchTo(old);
 }
 
+/* Pages that the pass has to look at. */
+static double
+pages_left(const SealPass *pass)
+{
+	BlockNumber n = 0;
+
+	for (BlockNumber block = pass->next; block < pass->nblocks; block++)
+		n += !block_is_in(&pass->pure, block) && !block_is_in(&pass->pending, block);
+	return n;
+}
+
+/*
+ * After VACUUM FULL no page is pure yet, whatever it holds.
+ */
+static bool
+nothing_is_pure(Relation rel)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	uint64	   *pure = TableMapRead(rel, nblocks);
+	bool		nothing = true;
+
+	for (Size w = 0; w < ((Size) nblocks + 63) / 64 && nothing; w++)
+		nothing = pure[w] == 0;
+	pfree(pure);
+	return nothing;
+}
+
 /*
  * Finish and seal under one hold of the lock.  False: it has to be taken again, because
  * somebody else waited for it.
  */
 static bool
-seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers, int *made)
+seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers, int *made,
+			TableSealReport *report)
 {
 	int			limit = INT_MAX;
 	uint32		min_rows = 1;
@@ -881,16 +988,20 @@ seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers,
 
 	memset(&pass->pending, 0, sizeof(pass->pending));
 	(void) finish_unfinished(work, &pass->pending);
+	if (mode != TABLE_SEAL_POLICY || nothing_is_pure(work->rel))
+		TableMapRestore(work->rel);
 	(void) TableKeptColumns(work->rel, &sealable);
 	if (sealable)
 	{
 		begin_pass(pass, work);
 		if (mode == TABLE_SEAL_POLICY)
 		{
-			limit = segments_due(pass);
+			limit = segments_due(pass, report);
 			if (!milvus_settings.seal_eagerly)
 				min_rows = (uint32) Min(pass->options.min_rows, TABLE_MAX_ROWS);
 		}
+		if (limit > 0)
+			TableWorkExpect(work, (uint64) ceil(pages_left(pass) * pass->share) * PAGE_VISITS);
 		TableWorkCommit(work);
 		TableWorkStart(work);
 	}
@@ -920,14 +1031,17 @@ seal_locked(SealPass *pass, TableWork *work, TableSealMode mode, List **numbers,
 }
 
 int
-TableSeal(Oid relid, TableSealMode mode, bool wait, List **numbers)
+TableSeal(Oid relid, TableSealMode mode, bool wait, List **numbers, TableSealReport *report)
 {
 	SealPass	pass = {0};
+	TableSealReport reason = {.wait = -1};
 	TableWork	work;
 	int			made = 0;
 
 	while (TableWorkBegin(&work, relid, wait) &&
-		   !seal_locked(&pass, &work, mode, numbers, &made) && wait)
+		   !seal_locked(&pass, &work, mode, numbers, &made, &reason) && wait)
 		pass.next = 0;
+	if (report != NULL)
+		*report = reason;
 	return made;
 }

@@ -28,6 +28,8 @@ typedef struct TableWork
 	MemoryContext context;		/* outlives the transactions; freed at the end */
 	MemoryContext caller;
 	uint32		tries;			/* calls of TableWorkWanted */
+	uint64		done;			/* progress, for milvus.jobs */
+	uint64		total;
 	Oid			saved_user;		/* of the transaction, to be restored */
 	int			saved_context;
 	int			nest_level;
@@ -51,6 +53,13 @@ extern void TableWorkAbandon(TableWork *work);
  * lock on the table, so that the work should give way.
  */
 extern bool TableWorkWanted(TableWork *work);
+
+/*
+ * Progress, in units of whoever does the work: Expect says how many there are and counts anew, Done
+ * that some more are done.
+ */
+extern void TableWorkExpect(TableWork *work, uint64 total);
+extern void TableWorkDone(TableWork *work, uint64 units);
 
 /*
  * Called by TableWorkBegin while it cannot have the lock (true) and when it has it (false);
@@ -178,6 +187,22 @@ extern bool TableFinishUnfinished(TableWork *work);
 extern Oid *TableSegmentValues(Relation toast, Oid root, int *n);
 /* Delete a segment: values, manifest entry, cache files (of this server). */
 extern void TableDropSegment(Relation rel, Relation toast, const TableSegmentEntry *entry);
+
+/* The manifest, read when it is asked first; {0} at first. */
+typedef struct TableRoots
+{
+	bool		read;
+	int			n;
+	TableSegmentEntry *entries;
+} TableRoots;
+
+/*
+ * Compaction leaves a stub that is dead to everybody without a segment.  When a standby begins to
+ * send feedback for an old snapshot, the stub is dead to some only.  The segment's values are
+ * there until they are swept away.  Then this is true, and nobody asks for the row any more: a
+ * standby that replays the sweep cancels every snapshot that sees the row.
+ */
+extern bool TableStubIsGone(TableRoots *roots, Relation rel, TableRef ref);
 
 /* ---- tablecompact.c ---- */
 

@@ -12,7 +12,9 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/toast_internals.h"
 #include "am/table/tableslot.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/tuptable.h"
 #include "storage/bufmgr.h"
@@ -98,6 +100,23 @@ stub_segment(TableSlot *slot, TableRef ref)
 	return slot->segment;
 }
 
+/*
+ * A value of a column whose storage became PLAIN, as heap would have it still: compressed.  It can be
+ * larger than such a column, or an index on it, takes; heap carries it along all the same.
+ */
+static Datum
+compressed_again(Form_pg_attribute att, Datum value, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Datum		compressed = PointerGetDatum(NULL);
+
+	/* as long as what an index compresses */
+	if (VARSIZE_ANY(DatumGetPointer(value)) > MaxHeapTupleSize / 16)
+		compressed = toast_compress_datum(value, att->attcompression);
+	MemoryContextSwitchTo(old);
+	return DatumGetPointer(compressed) != NULL ? compressed : value;
+}
+
 /* Values of attributes up to natts of a stub. */
 static void
 stub_getsomeattrs(TableSlot *table_slot, int natts)
@@ -109,16 +128,19 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 	int			in_stub = Min(natts, (int) HeapTupleHeaderGetNatts(tuple->t_data));
 	TableRef	ref = TableStubRef(tuple->t_data, tuple->t_len);
 	TableSegment *segment = NULL;
+	MemoryContext caller = CurrentMemoryContext;
 
 	natts = Min(natts, slot->tts_tupleDescriptor->natts);
 	if (first < in_stub)
 		inner->tts_ops->getsomeattrs(inner, in_stub);
 	for (int i = first; i < natts; i++)
 	{
+		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, i);
+
 		/* What is null in the stub is null, or is not kept: the segment knows. */
 		if (i < in_stub && !slot->tts_isnull[i])
 			continue;
-		if (TupleDescAttr(slot->tts_tupleDescriptor, i)->attisdropped)
+		if (att->attisdropped)
 		{
 			slot->tts_values[i] = (Datum) 0;
 			slot->tts_isnull[i] = true;
@@ -126,11 +148,13 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 		}
 		if (segment == NULL)
 		{
-			segment = stub_segment(table_slot, ref);
 			if (table_slot->copies == NULL)
 				table_slot->copies =
 					AllocSetContextCreate(slot->tts_mcxt, "values of a sealed row", ALLOCSET_SMALL_SIZES);
 			table_slot->copied = true;
+			/* opening segments reads catalogs; the caller's context may be one that frees nothing (a sort's) */
+			MemoryContextSwitchTo(table_slot->copies);
+			segment = stub_segment(table_slot, ref);
 		}
 		if (i >= TableSegmentNatts(segment))
 		{
@@ -143,7 +167,11 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 		}
 		slot->tts_values[i] = TableSegmentFetch(segment, i + 1, TableRefRow(ref),
 												&slot->tts_isnull[i], table_slot->copies);
+		if (att->attlen == -1 && att->attstorage == TYPSTORAGE_PLAIN && !slot->tts_isnull[i] &&
+			TableSegmentToasted(segment, (AttrNumber) (i + 1)))
+			slot->tts_values[i] = compressed_again(att, slot->tts_values[i], table_slot->copies);
 	}
+	MemoryContextSwitchTo(caller);
 	slot->tts_nvalid = natts;
 }
 

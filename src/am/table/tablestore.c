@@ -15,7 +15,6 @@
 #include "access/htup_details.h"
 #include "access/skey.h"
 #include "access/table.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "compat.h"
@@ -228,8 +227,11 @@ tuple_data(StoreScan *scan, HeapTuple tuple, int32 *seq, Size *bytes)
 	return VARDATA_ANY(DatumGetPointer(data));
 }
 
-void *
-TableReadValue(Relation toast, Oid value, Size *len)
+/*
+ * As TableReadValue; NULL, if `missing_ok`, when chunks are missing.
+ */
+static void *
+read_value(Relation toast, Oid value, Size *len, bool missing_ok)
 {
 	StoreScan	scan;
 	HeapTuple	tuple;
@@ -246,6 +248,11 @@ TableReadValue(Relation toast, Oid value, Size *len)
 		const char *chunk = tuple_data(&scan, tuple, &seq, &bytes);
 
 		CHECK_FOR_INTERRUPTS();
+		if (seq != expected && missing_ok)
+		{
+			expected = 0;
+			break;
+		}
 		if (seq != expected || *len + bytes > STORE_MAX_BYTES)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
@@ -261,6 +268,11 @@ TableReadValue(Relation toast, Oid value, Size *len)
 		*len += bytes;
 	}
 	scan_end(&scan);
+	if (expected == 0 && missing_ok)
+	{
+		pfree(data);
+		return NULL;
+	}
 	if (expected == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -268,22 +280,16 @@ TableReadValue(Relation toast, Oid value, Size *len)
 	return data;
 }
 
-/*
- * Was the tuple inserted by a transaction that precedes `before`?
- */
-static bool
-inserted_before(HeapTuple tuple, FullTransactionId before)
+void *
+TableReadValue(Relation toast, Oid value, Size *len)
 {
-	TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
-	FullTransactionId next = ReadNextFullTransactionId();
-	uint32		epoch = EpochFromFullTransactionId(next);
+	return read_value(toast, value, len, false);
+}
 
-	if (!TransactionIdIsNormal(xmin))
-		return true;			/* frozen */
-	/* a tuple's xmin is less than one epoch back */
-	if (xmin >= XidFromFullTransactionId(next))
-		epoch--;
-	return FullTransactionIdPrecedes(FullTransactionIdFromEpochAndXid(epoch, xmin), before);
+void *
+TableReadValueIfThere(Relation toast, Oid value, Size *len)
+{
+	return read_value(toast, value, len, true);
 }
 
 /*
@@ -302,21 +308,9 @@ delete_tuple(Relation toast, HeapTuple tuple)
 }
 
 void
-TableDeleteValue(Relation toast, Oid value, FullTransactionId before)
+TableDeleteValue(Relation toast, Oid value)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(RelationGetRelid(toast)));
-	StoreScan	scan;
-	HeapTuple	tuple;
-
-	scan_begin(&scan, toast, value, RowExclusiveLock, snapshot);
-	while (HeapTupleIsValid(tuple = scan_next(&scan)))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!FullTransactionIdIsValid(before) || inserted_before(tuple, before))
-			delete_tuple(toast, tuple);
-	}
-	scan_end(&scan);
-	UnregisterSnapshot(snapshot);
+	TableDeleteValues(toast, &value, 1, NULL);
 }
 
 static int
@@ -332,8 +326,7 @@ compare_values(const void *a, const void *b)
  * Delete sorted values that lie closely together: one scan over all from the first to the last.
  */
 static void
-delete_run(Relation toast, const StoreIndexes *indexes, Snapshot snapshot, const Oid *values, int n,
-		   FullTransactionId before)
+delete_run(Relation toast, const StoreIndexes *indexes, Snapshot snapshot, const Oid *values, int n)
 {
 	ScanKeyData keys[2];
 	SysScanDesc scan;
@@ -351,17 +344,17 @@ delete_run(Relation toast, const StoreIndexes *indexes, Snapshot snapshot, const
 		CHECK_FOR_INTERRUPTS();
 		while (at < n && values[at] < value)
 			at++;
-		if (at < n && values[at] == value &&
-			(!FullTransactionIdIsValid(before) || inserted_before(tuple, before)))
+		if (at < n && values[at] == value)
 			delete_tuple(toast, tuple);
 	}
 	systable_endscan_ordered(scan);
 }
 
 void
-TableDeleteValues(Relation toast, Oid *values, int n, FullTransactionId before)
+TableDeleteValues(Relation toast, Oid *values, int n, Snapshot snapshot)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(RelationGetRelid(toast)));
+	Snapshot	registered = RegisterSnapshot(snapshot != NULL ? snapshot :
+											  GetNonHistoricCatalogSnapshot(RelationGetRelid(toast)));
 	StoreIndexes indexes;
 
 	qsort(values, n, sizeof(Oid), compare_values);
@@ -371,10 +364,10 @@ TableDeleteValues(Relation toast, Oid *values, int n, FullTransactionId before)
 		end = first + 1;
 		while (end < n && values[end] - values[end - 1] <= STORE_RUN_GAP)
 			end++;
-		delete_run(toast, &indexes, snapshot, &values[first], end - first, before);
+		delete_run(toast, &indexes, registered, &values[first], end - first);
 	}
 	close_indexes(&indexes, RowExclusiveLock);
-	UnregisterSnapshot(snapshot);
+	UnregisterSnapshot(registered);
 }
 
 /* ---- the manifest ---- */

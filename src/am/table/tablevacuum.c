@@ -17,6 +17,9 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+/* By then VACUUM has most probably let go of the table, ms. */
+#define VACUUM_DELAY 1000
+
 void
 TableVacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy)
 {
@@ -28,11 +31,11 @@ TableVacuum(Relation rel, VacuumParams *params, BufferAccessStrategy strategy)
 	TableMapRestore(rel);
 	/* rows that could not be sealed when they came may be visible to everybody now */
 	if (CoordPreloaded())
-		(void) CoordRequest(RelationGetRelid(rel), COORD_SEAL);
+		(void) CoordRequestAfter(RelationGetRelid(rel), COORD_SEAL, VACUUM_DELAY);
 	pfree(TableReadManifest(rel, &n));
 	TableSegmentSweep(rel);
 	if (n > 0)
-		(void) CoordRequest(RelationGetRelid(rel), COORD_COMPACT);
+		(void) CoordRequestAfter(RelationGetRelid(rel), COORD_COMPACT, VACUUM_DELAY);
 }
 
 /* ---- counting ---- */

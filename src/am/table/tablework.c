@@ -128,7 +128,7 @@ TableWorkBegin(TableWork *work, Oid relid, bool wait)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_DELAY,
 						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		CoordThrottle();
 	}
 	if (wait)
 		announce(false);
@@ -195,4 +195,21 @@ TableWorkWanted(TableWork *work)
 	if (++work->tries % LOOK_INTERVAL != 0)
 		return false;
 	return LockHasWaitersRelation(work->rel, ShareUpdateExclusiveLock);
+}
+
+void
+TableWorkExpect(TableWork *work, uint64 total)
+{
+	work->done = 0;
+	work->total = total;
+	CoordReportProgress(0, total);
+}
+
+void
+TableWorkDone(TableWork *work, uint64 units)
+{
+	work->done += units;
+	/* it may have been an estimate */
+	work->total = Max(work->total, work->done);
+	CoordReportProgress(work->done, work->total);
 }

@@ -12,9 +12,9 @@
 #include "am/table/tableseal.h"
 #include "am/table/tableworker.h"
 #include "compat.h"
+#include "coord_bgworkers/coord.h"
 #include "guc.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/dsm.h"
@@ -44,6 +44,7 @@ typedef struct TableTask
 	volatile bool waiting;		/* the worker cannot have the table's lock */
 	/* what the worker leaves, read when it has ended */
 	bool		done;
+	bool		dismissed;		/* somebody wants the database */
 	int			sqlstate;		/* 0: no error */
 	char		message[TASK_TEXT];
 	char		detail[TASK_TEXT];
@@ -156,6 +157,8 @@ TableRunTask(Oid relid, TableTaskKind kind, TableCompactKind compact)
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
 
+	if (task->dismissed || (!task->done && task->sqlstate == 0 && CoordIsBlocked()))
+		CoordReportDismissal();
 	if (task->sqlstate != 0)
 		ereport(ERROR,
 				(errcode(task->sqlstate),
@@ -200,8 +203,9 @@ run_task(TableTask *task)
 
 	PG_TRY();
 	{
+		CoordEnterJob(task->relid, task->kind == TABLE_TASK_FLUSH ? COORD_SEAL : COORD_COMPACT);
 		if (task->kind == TABLE_TASK_FLUSH)
-			(void) TableSeal(task->relid, TABLE_SEAL_ALL, true, &numbers);
+			(void) TableSeal(task->relid, TABLE_SEAL_ALL, true, &numbers, NULL);
 		else
 			(void) TableCompact(task->relid, task->compact, true, &numbers);
 	}
@@ -210,6 +214,13 @@ run_task(TableTask *task)
 		ErrorData  *error;
 
 		MemoryContextSwitchTo(context);
+		if (CoordDismissed())
+		{
+			/* the session says so */
+			task->dismissed = true;
+			FlushErrorState();
+			proc_exit(0);
+		}
 		error = CopyErrorData();
 		task->sqlstate = error->sqlerrcode;
 		copy_text(task->message, error->message);
@@ -244,12 +255,14 @@ TableWorkerMain(Datum arg)
 	dsm_pin_mapping(segment);
 	worker_task = dsm_segment_address(segment);
 
+	if (!CoordEnter(worker_task->database))
+	{
+		worker_task->dismissed = true;
+		proc_exit(0);
+	}
 	BackgroundWorkerInitializeConnectionByOid(worker_task->database, InvalidOid, 0);
 	if (worker_task->debug_point[0] != '\0')
 		SetConfigOption("milvus.debug_point", worker_task->debug_point, PGC_SUSET, PGC_S_SESSION);
-	SetCurrentStatementStartTimestamp();
-	pgstat_report_activity(STATE_RUNNING, worker_task->kind == TABLE_TASK_FLUSH ?
-						   "sealing rows of a table" : "compacting segments of a table");
 	TableWorkWaitHook = note_waiting;
 	MemoryContextSwitchTo(TopMemoryContext);
 	run_task(worker_task);
