@@ -153,8 +153,9 @@ make_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *order, BitmapHeapPath *
 			   Max(tuples * order->indexselectivity, 1);
 	AnnMaskedCost(order->indexinfo, share, &search_startup, &search_total);
 	mask_cost = bitmap_cost + search_startup;
+	/* few rows are all fetched, as a bitmap heap scan does */
 	if (tuples * share <= MASK_EXACT_ROWS)
-		mask_cost = bitmap_cost + Min(search_startup, tuples * share * row_cost);
+		mask_cost = Max(mask_cost, bitmap->path.total_cost + cpu_operator_cost * tuples * share);
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;

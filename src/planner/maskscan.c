@@ -335,11 +335,11 @@ should_switch(MaskScanState *state)
 
 	if (state->tested < state->next_trial || state->ngiven > MAX_GIVEN)
 		return false;
-	if (state->limit > 0 && state->passed >= state->limit)
-		return false;
 	state->next_trial = state->tested * 2;
 	share = (state->passed + 1.0) / (state->tested + 2.0);
-	need = state->limit > 0 ? state->limit - state->passed : Max(state->passed, UNKNOWN_LIMIT);
+	/* who asks for more than LIMIT needs as many again */
+	need = state->limit > state->passed ? state->limit - state->passed
+										: Max(state->passed, UNKNOWN_LIMIT);
 	return need / share * state->row_cost > state->mask_cost + need * state->row_cost;
 }
 

@@ -18,6 +18,9 @@
 
 /* From this share of a segment's rows on, rows are tested when they are found. */
 #define AFTER_SHARE 0.8
+/* Lists are made of up to this share of them, or so many. */
+#define LIST_SHARE 0.05
+#define LIST_ROWS 1024
 
 /* ---- sets ---- */
 
@@ -264,7 +267,8 @@ AnnMaskSegment(AnnSegmentFilter *conditions, AnnTidSet *set, AnnViewSegment *seg
 	filter->excluded = excluded;
 	if (count == 0)
 		filter->way = ANN_FILTER_NONE;
-	else if (count <= AnnRowsLimit(&handle->ann, ef, nprobe, filter->share))
+	else if (count <= Max(n * LIST_SHARE, LIST_ROWS) &&
+			 count <= AnnRowsLimit(&handle->ann, ef, nprobe, filter->share))
 		list_rows(filter, excluded, n);
 	else if (filter->share >= AFTER_SHARE)
 	{
