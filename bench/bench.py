@@ -36,6 +36,8 @@ def parse_arguments():
     parser.add_argument("--only", action="append", choices=list(MEASURES), help="one measure; may be repeated")
     parser.add_argument("--filter", metavar="SHARES", help="measure searches with conditions that match these percentages of "
                         "the rows, and nothing else unless --only asks for it; for example 50,10,1,0.1")
+    parser.add_argument("--filter-outside", action="store_true", help="with --filter: our index has no column but the vector, "
+                        "and the others have B-trees")
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 1")
     parser.add_argument("--rows", type=int, help="use only the first rows of each data set")
     parser.add_argument("--growth-rows", type=int, metavar="N", help="size of the small set (default: 50,000)")
@@ -134,7 +136,7 @@ def main():
             data = data.prefix(arguments.rows)
         progress(f"{data.name}: {data.rows:,} x {data.dim}, {data.metric}, {len(data.queries):,} queries")
         if arguments.filter:
-            filters.measure(run, data, folder, arguments.filter, progress)
+            filters.measure(run, data, folder, arguments.filter, arguments.filter_outside, progress)
         for name in arguments.only or (() if arguments.filter else MEASURED_BY_DEFAULT):
             if name == "growth" and not arguments.only and data.rows < 4 * arguments.growth_rows:
                 continue

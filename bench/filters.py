@@ -1,5 +1,8 @@
 """Search with a condition on another column: our index with scalar columns, pgvector's iterative scan, B-tree and sort.
 
+Outside: our index has the vector alone, and each column a B-tree. pgvector's table has the same B-trees then, and is kept from
+sorting what they find: that is the third way.
+
 Columns: uniform (seeded, 0 to 9,999, unrelated to the vectors), region (0 to 999, rank by a random direction, so that a
 condition on it matches rows that lie together, near some queries and far from others) and, where the data set has
 base.tsv.gz, part of speech and topic of its texts.
@@ -86,16 +89,17 @@ class FilterTable(Table):
                 copy.write(rows.tobytes())
             copy.write(b"\xff\xff")
 
-    def index_for(self, label):
+    def index_for(self, label, outside):
         operator_class = OPERATORS[self.dataset.metric][1]
+        trees = [f"CREATE INDEX {self.name}_{name} ON {self.name} ({name})" for name in self.columns]
         if label == "milvus":
-            listed = ", ".join(self.columns)
-            return [f"CREATE INDEX {self.index} ON {self.name} USING ann (embedding {operator_class}, {listed}) "
-                    "WITH (index_type = 'HNSW', m = 16, ef_construction = 200)"]
+            listed = "" if outside else "".join(f", {name}" for name in self.columns)
+            return [f"CREATE INDEX {self.index} ON {self.name} USING ann (embedding {operator_class}{listed}) "
+                    "WITH (index_type = 'HNSW', m = 16, ef_construction = 200)"] + (trees if outside else [])
         if label == "pgvector":
             return [f"CREATE INDEX {self.index} ON {self.name} USING hnsw (embedding {operator_class}) "
-                    "WITH (m = 16, ef_construction = 64)"]
-        return [f"CREATE INDEX {self.name}_{name} ON {self.name} ({name})" for name in self.columns]
+                    "WITH (m = 16, ef_construction = 64)"] + (trees if outside else [])
+        return trees
 
 
 # label: peer whose types are used, settings of the session, setting swept, its values
@@ -104,9 +108,11 @@ WAYS = {
     "pgvector": ("pgvector", ("hnsw.iterative_scan = relaxed_order",), "hnsw.ef_search", PGVECTOR_EFFORTS),
     "btree": ("pgvector", (), None, (0,)),
 }
+# Added to pgvector's settings when there are B-trees besides.
+BY_INDEX_ALONE = ("enable_bitmapscan = off", "enable_sort = off")
 
 
-def measure(run, dataset, folder, shares, progress):
+def measure(run, dataset, folder, shares, outside, progress):
     """Speed and recall of each way under each condition; every way has its table, one at a time."""
     columns = columns_of(dataset, folder)
     queries = dataset.queries[:QUERIES]
@@ -114,17 +120,19 @@ def measure(run, dataset, folder, shares, progress):
     for label, condition, match in conditions_of(columns, shares):
         ids = np.flatnonzero(match)
         truth = ids[exact_neighbours(dataset.base[ids], queries, dataset.metric, run.k)]
-        conditions.append((label, condition, truth))
+        conditions.append((f"outside: {label}" if outside else label, condition, truth))
     for way, (peer, settings, knob, efforts) in WAYS.items():
         if peer not in run.peers:
             continue
         progress(f"{dataset.name}: filters, {way}")
         table = FilterTable(run.server, peer, f"filter_{way}", dataset, columns).load()
-        for statement in table.index_for(way):
+        for statement in table.index_for(way, outside):
             table.connection.execute(statement)
         table.connection.execute(f"ANALYZE {table.name}")
         if way != "btree":
             table.warm()
+        if way == "pgvector" and outside:
+            settings += BY_INDEX_ALONE
         for label, condition, truth in conditions:
             points = measure_condition(run, table, way, settings, knob, efforts, label, condition, truth, queries)
             run.results.points.extend(points)

@@ -15,7 +15,8 @@ SIZE_TARGET = 1.2
 # Search with conditions: over pgvector's iterative scan (relaxed_order, ef 40) at a recall, and over B-tree and sort.
 FILTER_RECALL = 0.95
 FILTER_TARGETS = {"uniform, 50 %": (4.0, None), "uniform, 10 %": (7.0, 10.0), "uniform, 1 %": (30.0, 1.2),
-                  "uniform, 0.1 %": (30.0, 1.0)}
+                  "uniform, 0.1 %": (30.0, 1.0),
+                  **{f"outside: uniform, {share} %": (3.0, None) for share in ("50", "10", "1", "0.1")}}
 # "Not below" and "not lower" are meant beyond noise: of rates between rounds, and of recall over a thousand queries.
 RATE_NOISE, RECALL_NOISE = 0.03, 0.003
 

@@ -7,6 +7,7 @@
 #define MILVUS_COMPAT_H
 
 #include "access/heapam_xlog.h"
+#include "access/htup_details.h"
 #include "access/nbtxlog.h"
 #include "access/toast_internals.h"
 #include "access/xlog.h"
@@ -15,11 +16,14 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "common/base64.h"
 #include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "nodes/pathnodes.h"
+#include "nodes/tidbitmap.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
@@ -115,8 +119,79 @@
 #define MilvusBeginIndexScan(table, index, snapshot) index_beginscan(table, index, snapshot, 0, 0)
 #endif
 
+/* An ordered scan, as an IndexScan node begins it. */
+#if PG_VERSION_NUM >= 180000
+#define MilvusBeginNodeScan(table, node, snapshot) \
+	index_beginscan(table, (node)->iss_RelationDesc, snapshot, &(node)->iss_Instrument, \
+					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys)
+#else
+#define MilvusBeginNodeScan(table, node, snapshot) \
+	index_beginscan(table, (node)->iss_RelationDesc, snapshot, \
+					(node)->iss_NumScanKeys, (node)->iss_NumOrderByKeys)
+#endif
+
+/* The pages of a bitmap by themselves: rows of a page, or -1 when any may be meant. */
+typedef struct MilvusBitmapIterator
+{
+#if PG_VERSION_NUM >= 180000
+	TBMPrivateIterator *iterator;
+	OffsetNumber offsets[TBM_MAX_TUPLES_PER_PAGE];
+#else
+	TBMIterator *iterator;
+#endif
+} MilvusBitmapIterator;
+
+static inline void
+MilvusBitmapBegin(MilvusBitmapIterator *iterator, TIDBitmap *bitmap)
+{
+#if PG_VERSION_NUM >= 180000
+	iterator->iterator = tbm_begin_private_iterate(bitmap);
+#else
+	iterator->iterator = tbm_begin_iterate(bitmap);
+#endif
+}
+
+static inline bool
+MilvusBitmapNext(MilvusBitmapIterator *iterator, BlockNumber *block, int *n, const OffsetNumber **offsets)
+{
+#if PG_VERSION_NUM >= 180000
+	TBMIterateResult result;
+
+	if (!tbm_private_iterate(iterator->iterator, &result))
+		return false;
+	*block = result.blockno;
+	*n = result.lossy ? -1 : tbm_extract_page_tuple(&result, iterator->offsets, TBM_MAX_TUPLES_PER_PAGE);
+	*offsets = iterator->offsets;
+#else
+	TBMIterateResult *result = tbm_iterate(iterator->iterator);
+
+	if (result == NULL)
+		return false;
+	*block = result->blockno;
+	*n = result->ntuples;
+	*offsets = result->offsets;
+#endif
+	return true;
+}
+
+static inline void
+MilvusBitmapEnd(MilvusBitmapIterator *iterator)
+{
+#if PG_VERSION_NUM >= 180000
+	tbm_end_private_iterate(iterator->iterator);
+#else
+	tbm_end_iterate(iterator->iterator);
+#endif
+}
+
 /* A bitmap scan's next tuple: the block is an argument up to 17. */
 #define MILVUS_BITMAP_BY_BLOCK (PG_VERSION_NUM < 180000)
+
+#if PG_VERSION_NUM >= 180000
+#define MilvusBase64Decode(text, length, bytes, room) pg_b64_decode(text, length, (uint8 *) (bytes), room)
+#else
+#define MilvusBase64Decode(text, length, bytes, room) pg_b64_decode(text, length, bytes, room)
+#endif
 
 /* Up to PostgreSQL 15 a data type's input function cannot but throw. */
 #ifndef ereturn
@@ -127,10 +202,12 @@
 #define MilvusOwnsRelation(relid) object_ownercheck(RelationRelationId, relid, GetUserId())
 #define MilvusOwnsDatabase(oid) object_ownercheck(DatabaseRelationId, oid, GetUserId())
 #define MilvusOwnsExtension(oid) object_ownercheck(ExtensionRelationId, oid, GetUserId())
+#define MilvusNamespaceAclCheck(oid, mode) object_aclcheck(NamespaceRelationId, oid, GetUserId(), mode)
 #else
 #define MilvusOwnsRelation(relid) pg_class_ownercheck(relid, GetUserId())
 #define MilvusOwnsDatabase(oid) pg_database_ownercheck(oid, GetUserId())
 #define MilvusOwnsExtension(oid) pg_extension_ownercheck(oid, GetUserId())
+#define MilvusNamespaceAclCheck(oid, mode) pg_namespace_aclcheck(oid, GetUserId(), mode)
 #endif
 
 /* search_path as index expressions are evaluated with; before 17 it is the caller's. */

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "collection/collection.h"
 #include "coord_bgworkers/coord.h"
 #include "fmgr.h"
 #include "guc.h"
@@ -12,6 +13,7 @@
 #include "am/ann/annattr.h"
 #include "am/table/table.h"
 #include "planner/columnscan.h"
+#include "planner/mask.h"
 
 PG_MODULE_MAGIC;
 
@@ -28,6 +30,8 @@ _PG_init(void)
 	KnnInstall();
 	AnnInstallPlannerHook();
 	ColumnScanInstall();
+	MaskInstall();
 	CoordInit();
 	TableOptionsInit();
+	CollectionInit();
 }

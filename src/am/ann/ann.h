@@ -374,6 +374,7 @@ extern void AnnLogFinish(AnnLog *log, Relation index);
 #define ANN_SEC_TIDS 64			/* rows + zero + null item pointers */
 #define ANN_SEC_ATTRS 65		/* scalar columns of the vector rows (annattr.h) */
 #define ANN_SEC_ATTR_INDEX 66	/* their postings; only in the query form */
+#define ANN_SEC_TID_INDEX 67	/* vector rows by item pointer; only in the query form (annmask.h) */
 
 typedef struct AnnSpool AnnSpool;
 typedef struct AnnAttrs AnnAttrs;	/* annattr.h */
@@ -416,6 +417,16 @@ extern void AnnProgressBegin(uint64 before, uint64 total);
 /* Builds end when somebody waits for a lock on these (InvalidOid: never). */
 extern void AnnYieldFor(Oid table, Oid index);
 
+/* A mapped ANN_SEC_TID_INDEX. */
+typedef struct AnnTidIndex
+{
+	uint32		nblocks;
+	const uint32 *blocks;
+	const uint32 *starts;
+	const uint32 *rows;
+	const OffsetNumber *offsets;
+} AnnTidIndex;
+
 /* A segment opened for reading by this backend. */
 typedef struct AnnSegmentHandle
 {
@@ -426,6 +437,7 @@ typedef struct AnnSegmentHandle
 	SegmentMap	map;			/* base NULL: not cached */
 	AnnSegment	ann;			/* valid when mapped */
 	const ItemPointerData *tids;	/* mapped, or NULL */
+	AnnTidIndex tid_index;		/* when mapped */
 	AnnSegmentAttrs *attrs;		/* NULL: the index has no scalar columns */
 	bool		failed;			/* an I/O error was met: map anew */
 } AnnSegmentHandle;
@@ -510,6 +522,7 @@ typedef struct AnnGrowingRow
 {
 	BlockNumber block;
 	uint16		offset;
+	ItemPointerData tid;		/* of the table's row */
 	uint64		ordinal;		/* of the page */
 } AnnGrowingRow;
 

@@ -235,6 +235,7 @@ typedef struct AnnSegmentFilter
 	const uint32 *rows;			/* ROWS: ascending */
 	uint32		nrows;
 	struct AnnKeptMask *kept;	/* whose mask it is, to be given back; or NULL: its own */
+	bool		allowed;		/* AFTER: rows are tested by the mask (annmask.c) */
 	/* private */
 	AnnViewSegment *segment;
 	int			nconditions;

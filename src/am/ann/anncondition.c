@@ -533,6 +533,8 @@ AnnSegmentFilterTest(const AnnSegmentFilter *filter, uint32 row)
 {
 	const AnnSegmentAttrs *attrs = filter->segment->handle->attrs;
 
+	if (filter->allowed)
+		return !((filter->excluded[row / 64] >> (row % 64)) & 1);
 	for (int c = 0; c < filter->nconditions; c++)
 		if (!AnnConditionMatches(&filter->conditions[c], &attrs->headers[filter->conditions[c].i], attrs->base, row))
 			return false;

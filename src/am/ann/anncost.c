@@ -7,7 +7,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "am/ann/ann.h"
+#include "am/ann/annmask.h"
 #include "compat.h"
 
 #include "optimizer/cost.h"
@@ -52,12 +52,12 @@ rows_compared(const AnnParams *params, const AnnEffort *effort, double rows, dou
 	return Min(compared / Max(share, 1e-9), rows * share);
 }
 
-void
-anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
-				Cost *indexStartupCost, Cost *indexTotalCost,
-				Selectivity *indexSelectivity, double *indexCorrelation, double *indexPages)
+/*
+ * Costs of a scan in order of distance of the rows that conditions, if there are any, leave.
+ */
+static void
+order_costs(IndexOptInfo *info, double share, bool filtered, Cost *startup, Cost *total)
 {
-	IndexOptInfo *info = path->indexinfo;
 	AnnParams	params;
 	AnnEffort	effort;
 	AnnMeta		meta;
@@ -66,6 +66,50 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		rows;
 	double		per_row;
 	double		first;
+
+	index = index_open(info->indexoid, NoLock);
+	AnnGetParams(index, &params);
+	AnnGetEffort(index, &effort);
+	AnnReadMeta(index, &meta);
+	growing = AnnGrowingRows(index, &meta);
+	index_close(index, NoLock);
+
+	/* a code has a byte a dimension */
+	per_row = cpu_operator_cost *
+		(CODE_COST_FIXED + (params.elem == ANN_BIT ? AnnVectorBytes(&params) : params.dim) / CODE_COST_DIMENSIONS);
+	first = rows_compared(&params, &effort, meta.segment_rows, meta.nsegments, share) + growing;
+
+	/* the metapage and the last growing page are always read */
+	*startup = first * per_row + 2 * cpu_index_tuple_cost;
+	if (filtered)
+		*startup += cpu_operator_cost * (MASK_COST * meta.segment_rows + growing);
+	/*
+	 * To the end, every row is compared and put in order, which is no less work
+	 * than a sort's: a query that wants all rows is better off with that.
+	 */
+	rows = (meta.segment_rows + growing) * share;
+	*total = *startup +
+		rows * (2 * per_row + cpu_index_tuple_cost + 2 * cpu_operator_cost * log2(Max(rows, 2)));
+}
+
+void
+AnnMaskedCost(IndexOptInfo *index, double share, Cost *startup, Cost *total)
+{
+	order_costs(index, share, true, startup, total);
+}
+
+bool
+AnnIsOurIndexInfo(const IndexOptInfo *index)
+{
+	return index->amcostestimate == anncostestimate;
+}
+
+void
+anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
+				Cost *indexStartupCost, Cost *indexTotalCost,
+				Selectivity *indexSelectivity, double *indexCorrelation, double *indexPages)
+{
+	IndexOptInfo *info = path->indexinfo;
 	double		share = 1;
 
 	*indexCorrelation = 0;
@@ -83,27 +127,5 @@ anncostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		return;
 	}
 
-	index = index_open(info->indexoid, NoLock);
-	AnnGetParams(index, &params);
-	AnnGetEffort(index, &effort);
-	AnnReadMeta(index, &meta);
-	growing = AnnGrowingRows(index, &meta);
-	index_close(index, NoLock);
-
-	/* a code has a byte a dimension */
-	per_row = cpu_operator_cost *
-		(CODE_COST_FIXED + (params.elem == ANN_BIT ? AnnVectorBytes(&params) : params.dim) / CODE_COST_DIMENSIONS);
-	first = rows_compared(&params, &effort, meta.segment_rows, meta.nsegments, share) + growing;
-
-	/* the metapage and the last growing page are always read */
-	*indexStartupCost = first * per_row + 2 * cpu_index_tuple_cost;
-	if (path->indexclauses != NIL)
-		*indexStartupCost += cpu_operator_cost * (MASK_COST * meta.segment_rows + growing);
-	/*
-	 * To the end, every row is compared and put in order, which is no less work
-	 * than a sort's: a query that wants all rows is better off with that.
-	 */
-	rows = (meta.segment_rows + growing) * share;
-	*indexTotalCost = *indexStartupCost +
-		rows * (2 * per_row + cpu_index_tuple_cost + 2 * cpu_operator_cost * log2(Max(rows, 2)));
+	order_costs(info, share, path->indexclauses != NIL, indexStartupCost, indexTotalCost);
 }

@@ -150,6 +150,27 @@ annrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int nor
 	MemoryContextReset(state->query_context);
 	state->filter = NULL;
 	state->phase = PHASE_START;
+	state->tids = NULL;
+	state->restarted = false;
+	state->elsewhere = false;
+}
+
+void
+AnnScanRestrict(IndexScanDesc scan, AnnTidSet *set, bool anew)
+{
+	AnnScanState *state = scan->opaque;
+
+	state->tids = set;
+	if (state->phase == PHASE_START)
+		return;
+	AnnSourceEndTable(state);
+	release_sources(state);
+	MemoryContextReset(state->query_context);
+	state->filter = NULL;
+	state->phase = PHASE_START;
+	state->any_returned &= !anew;
+	state->restarted = true;
+	state->elsewhere = true;
 }
 
 void
@@ -194,8 +215,11 @@ start_scan(IndexScanDesc scan)
 	state->snapshot = scan->xs_snapshot;
 	state->searches++;
 	AnnGetEffort(state->index, &state->effort);
-	state->returned = 0;
-	state->any_returned = false;
+	if (!state->restarted)
+	{
+		state->returned = 0;
+		state->any_returned = false;
+	}
 	state->enum_source = 0;
 	state->enum_row = 0;
 	state->query_class = AnnClassify(state->index, &state->params, key->sk_argument,
@@ -377,7 +401,11 @@ anngettuple(IndexScanDesc scan, ScanDirection dir)
 				case PHASE_VECTORS:
 				case PHASE_ZERO:
 				case PHASE_NULL:
-					found = next_of_class(state, class, &scan->xs_heaptid);
+					do
+					{
+						CHECK_FOR_INTERRUPTS();
+						found = next_of_class(state, class, &scan->xs_heaptid);
+					} while (found && state->tids != NULL && !AnnTidSetHas(state->tids, &scan->xs_heaptid));
 					break;
 				case PHASE_START:
 				case PHASE_END:

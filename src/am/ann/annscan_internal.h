@@ -7,6 +7,7 @@
 
 #include "access/relscan.h"
 #include "am/ann/annattr.h"
+#include "am/ann/annmask.h"
 
 typedef struct AnnScanState AnnScanState;
 
@@ -59,6 +60,9 @@ struct AnnScanState
 	AnnAttrs   *attrs;			/* NULL: no scalar columns */
 	AnnEnv		env;
 	AnnFilter  *filter;			/* NULL: no conditions */
+	AnnTidSet  *tids;			/* the only rows to return; NULL: all */
+	bool		restarted;		/* go on where the search before the restriction ended */
+	bool		elsewhere;		/* that one met few of them */
 	AnnView    *view;
 	AnnGrowing *growing;
 	uint32		growing_n;		/* rows of it when the scan began */

@@ -7,6 +7,7 @@
 
 #include "am/ann/ann.h"
 #include "am/ann/annattr.h"
+#include "am/ann/annmask.h"
 #include "compat.h"
 #include "commands/progress.h"
 #include "coord_bgworkers/coord.h"
@@ -592,6 +593,7 @@ typedef struct GuardedOpen
 	int			nsections;
 	const SegmentSection *attrs;
 	const SegmentSection *attr_index;
+	const SegmentSection *tid_index;
 	AnnStatus	status;
 } GuardedOpen;
 
@@ -605,6 +607,12 @@ guarded_open(void *arg)
 	if (handle->attrs != NULL &&
 		!AnnAttrsAttach(handle->attrs, base + open->attrs->offset, open->attrs->bytes,
 						base + open->attr_index->offset, open->attr_index->bytes, handle->entry.rows))
+	{
+		open->status = ANN_CORRUPT;
+		return;
+	}
+	if (!AnnTidIndexAttach(&open->handle->tid_index, base + open->tid_index->offset, open->tid_index->bytes,
+						   handle->entry.rows))
 	{
 		open->status = ANN_CORRUPT;
 		return;
@@ -641,7 +649,8 @@ attach_map(AnnSegmentHandle *handle)
 	}
 	open.attrs = find_mapped(&handle->map, ANN_SEC_ATTRS);
 	open.attr_index = find_mapped(&handle->map, ANN_SEC_ATTR_INDEX);
-	if (handle->attrs != NULL && (open.attrs == NULL || open.attr_index == NULL))
+	open.tid_index = find_mapped(&handle->map, ANN_SEC_TID_INDEX);
+	if (open.tid_index == NULL || (handle->attrs != NULL && (open.attrs == NULL || open.attr_index == NULL)))
 		return false;
 	open.handle = handle;
 	open.sections = sections;
@@ -762,6 +771,7 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	int			nexpanded;
 	int			nsections;
 	void	   *tid_data = NULL;
+	void	   *tid_index;
 	void	   *attrs = NULL;
 	uint64		attr_bytes = 0;
 	uint64		index_bytes = 0;
@@ -818,7 +828,9 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	}
 	sections[nexpanded].id = ANN_SEC_TIDS;
 	sections[nexpanded].bytes = tids->bytes;
-	nsections = nexpanded + 1;
+	tid_index = AnnTidIndexBuild(tid_data, handle->entry.rows, &sections[nexpanded + 1].bytes);
+	sections[nexpanded + 1].id = ANN_SEC_TID_INDEX;
+	nsections = nexpanded + 2;
 	if (attrs != NULL)
 	{
 		index_bytes = AnnAttrIndexBytes(attrs);
@@ -846,6 +858,7 @@ fill_cache(Relation index, AnnSegmentHandle *handle, const SegmentCacheKey *key)
 	if (state.raw != NULL && state.raw_done == state.raw->bytes && !EQ_CRC32C(state.raw_crc, state.raw->crc))
 		report_status(ANN_CORRUPT, index);
 	if (SegmentCacheWrite(state.fill, ANN_SEC_TIDS, 0, tid_data, tids->bytes) &&
+		SegmentCacheWrite(state.fill, ANN_SEC_TID_INDEX, 0, tid_index, sections[nexpanded + 1].bytes) &&
 		(attrs == NULL || fill_attrs(&state, attrs, attr_bytes, index_bytes)))
 		(void) SegmentCachePublish(state.fill);
 done:

@@ -37,6 +37,8 @@
 #define GROWING_LAZY_SHARE 0.25
 /* Bytes of raw vectors read at a time when a segment is not mapped. */
 #define BUFFERED_CHUNK (128 * 1024)
+/* Item pointers likewise. */
+#define BUFFERED_TIDS 8192
 
 /* ---- environment: memory of the scan's context ---- */
 
@@ -320,11 +322,20 @@ guarded_begin(void *arg)
 		guarded_next(source);
 }
 
+static inline bool
+is_filtered(const AnnScanState *state)
+{
+	return state->tids != NULL || AnnFilterHasAttrs(state->filter);
+}
+
 static bool
 growing_matches(AnnScanState *state, uint32 row)
 {
-	bool		matches = AnnFilterTuple(state->filter,
-										 state->growing->chunks[row / ANN_GROWING_CHUNK]->attrs[row % ANN_GROWING_CHUNK]);
+	const AnnGrowingChunk *chunk = state->growing->chunks[row / ANN_GROWING_CHUNK];
+	bool		matches = state->tids == NULL || AnnTidSetHas(state->tids, &chunk->rows[row % ANN_GROWING_CHUNK].tid);
+
+	if (matches && AnnFilterHasAttrs(state->filter))
+		matches = AnnFilterTuple(state->filter, chunk->attrs[row % ANN_GROWING_CHUNK]);
 
 	state->stats.filtered += !matches;
 	return matches;
@@ -344,7 +355,7 @@ filter_growing(AnnScanState *state)
 	uint32		matched = 0;
 	uint64	   *excluded;
 
-	if (!AnnFilterHasAttrs(state->filter) || n == 0)
+	if (!is_filtered(state) || n == 0)
 		return NULL;
 	for (uint32 row = 0; row < n; row += step, sampled++)
 		matched += growing_matches(state, row);
@@ -538,6 +549,36 @@ buffered_distance(void *arg, uint32_t row)
 }
 
 /*
+ * Exclude those whose item pointers are not in the set.
+ */
+static void
+mask_buffered(AnnSource *source, uint64 *excluded)
+{
+	AnnScanState *state = source->scan;
+	const AnnSegmentHandle *handle = source->segment->handle;
+	const SegmentSection *section = SegmentFindSection(&handle->header, ANN_SEC_TIDS);
+	ItemPointerData *tids = palloc(sizeof(ItemPointerData) * BUFFERED_TIDS);
+	uint32		rows = handle->entry.rows;
+	SegmentReader reader;
+
+	start_reader(source, &reader);
+	for (uint32 first = 0; first < rows; first += BUFFERED_TIDS)
+	{
+		uint32		n = Min(BUFFERED_TIDS, rows - first);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!SegmentReaderRead(&reader, section->offset + sizeof(ItemPointerData) * (uint64) first,
+							   sizeof(ItemPointerData) * n, tids))
+			report_reuse(state->index);
+		for (uint32 i = 0; i < n; i++)
+			if (!AnnTidSetHas(state->tids, &tids[i]))
+				excluded[(first + i) / 64] |= UINT64CONST(1) << ((first + i) % 64);
+	}
+	SegmentReaderRelease(&reader);
+	pfree(tids);
+}
+
+/*
  * Exclude the rows of a segment without mapping that do not match.
  */
 static void
@@ -548,14 +589,17 @@ filter_buffered(AnnSource *source)
 	Size		bytes = sizeof(uint64) * Max(SEGMENT_MARK_WORDS(AnnSegmentEntryRows(entry)), 1);
 	uint64	   *excluded;
 
-	if (!AnnFilterHasAttrs(state->filter))
+	if (!is_filtered(state))
 		return;
 	excluded = MemoryContextAllocExtended(state->query_context, bytes, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	if (source->excluded != NULL)
 		memcpy(excluded, source->excluded, bytes);
 	source->excluded = excluded;
-	if (!AnnFilterBuffered(state->filter, state->index, source->segment, excluded))
+	if (AnnFilterHasAttrs(state->filter) &&
+		!AnnFilterBuffered(state->filter, state->index, source->segment, excluded))
 		report_reuse(state->index);
+	if (state->tids != NULL)
+		mask_buffered(source, excluded);
 	state->stats.ways |= 1u << ANN_FILTER_MASK;
 }
 
@@ -644,7 +688,9 @@ mask_instead(AnnSource *source)
 	AnnSearchEnd(source->search);
 	source->search = NULL;
 	source->elsewhere = true;
-	if (!AnnSegmentFilterMask(source->filter))
+	if (source->filter->allowed)
+		source->filter->way = ANN_FILTER_MASK;
+	else if (!AnnSegmentFilterMask(source->filter))
 		return false;
 	source->scan->stats.ways |= 1u << source->filter->way;
 	excluded = (uint64 *) source->filter->excluded;
@@ -663,15 +709,26 @@ begin_filter(AnnSource *source)
 	AnnScanState *state = source->scan;
 	AnnSearchParams effort = {0};
 
-	if (!AnnFilterHasAttrs(state->filter))
+	if (!is_filtered(state))
 		return true;
 	if (source->filter != NULL)
 		return !estimate_is_wrong(source) || mask_instead(source);
 	choose_effort(state, source->segment->handle, &effort);
-	source->filter = AnnFilterSegment(state->filter, state->index, source->segment, effort.ef, effort.nprobe);
-	if (source->filter == NULL)
-		return false;
-	source->kept = source->filter->kept;
+	if (AnnFilterHasAttrs(state->filter))
+	{
+		source->filter = AnnFilterSegment(state->filter, state->index, source->segment, effort.ef, effort.nprobe);
+		if (source->filter == NULL)
+			return false;
+		source->kept = source->filter->kept;
+	}
+	if (state->tids != NULL)
+	{
+		source->filter = AnnMaskSegment(source->filter, state->tids, source->segment, effort.ef, effort.nprobe);
+		if (source->filter == NULL)
+			return false;
+		source->kept = source->filter->kept;
+		source->elsewhere = state->elsewhere;
+	}
 	state->stats.ways |= 1u << source->filter->way;
 	state->stats.matches += source->filter->matches;
 	return true;

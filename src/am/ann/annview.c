@@ -475,6 +475,7 @@ read_growing(Relation index, AnnGrowing *growing, const AnnParams *params)
 			row.block = info.block;
 			row.ordinal = info.ordinal;
 			row.offset = growing->last_offset;
+			row.tid = entry->tid;
 			if (entry->flags & ANN_ENTRY_NULL)
 				add_aside(growing, &row, ANN_ROW_NULL);
 			else if (entry->flags & ANN_ENTRY_ZERO)
