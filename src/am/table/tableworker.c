@@ -21,6 +21,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -63,9 +64,57 @@ terminate_worker(int code, Datum arg)
 	TerminateBackgroundWorker((BackgroundWorkerHandle *) DatumGetPointer(arg));
 }
 
+/* Whether the lock that somebody waits for is this transaction's end: for its snapshot, or its changes. */
+static bool
+is_own_transaction(const LOCKTAG *tag)
+{
+	VirtualTransactionId own;
+	LOCKTAG		own_tag;
+
+	if (tag->locktag_type == LOCKTAG_TRANSACTION)
+		return TransactionIdIsCurrentTransactionId(tag->locktag_field1);
+	GET_VXID_FROM_PGPROC(own, *MyProc);
+	SET_LOCKTAG_VIRTUALTRANSACTION(own_tag, own);
+	return memcmp(tag, &own_tag, sizeof(own_tag)) == 0;
+}
+
+/* Whether a process has a lock that keeps the worker out. */
+static bool
+keeps_worker_out(const LockData *locks, int pid, const LOCKTAG *table)
+{
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		if (lock->pid != pid || lock->holdMask == 0 || memcmp(&lock->locktag, table, sizeof(*table)) != 0)
+			continue;
+		for (LOCKMODE mode = AccessShareLock; mode <= AccessExclusiveLock; mode++)
+			if ((lock->holdMask & LOCKBIT_ON(mode)) != 0 && DoLockModesConflict(mode, ShareUpdateExclusiveLock))
+				return true;
+	}
+	return false;
+}
+
+static void
+report_deadlock(int pid, bool ours)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+			 errmsg("deadlock detected"),
+			 ours ?
+			 errdetail("Process %d waits for the end of this transaction, and the background worker waits for that process.",
+					   pid) :
+			 errdetail("Process %d waits for a lock that this transaction holds on the table, and the background worker waits for that process.",
+					   pid),
+			 ours ?
+			 errhint("Call the function again when that process is done with the table.") :
+			 errhint("Call the function outside of transactions that use the table.")));
+}
+
 /*
  * Somebody waits for a lock of this transaction, and the worker for him, perhaps: nobody
- * else would see that deadlock.
+ * else would see that deadlock.  He wants the table, or he has it and waits for the end of
+ * all that is older (CREATE INDEX CONCURRENTLY).
  */
 static void
 check_deadlock(const TableTask *task)
@@ -81,16 +130,15 @@ check_deadlock(const TableTask *task)
 	{
 		const LockInstanceData *lock = &locks->locks[i];
 
-		if (lock->waitLockMode == NoLock || memcmp(&lock->locktag, &tag, sizeof(tag)) != 0)
+		if (lock->waitLockMode == NoLock)
+			continue;
+		if (is_own_transaction(&lock->locktag) && keeps_worker_out(locks, lock->pid, &tag))
+			report_deadlock(lock->pid, true);
+		if (memcmp(&lock->locktag, &tag, sizeof(tag)) != 0)
 			continue;
 		for (LOCKMODE mode = AccessShareLock; mode < ShareUpdateExclusiveLock; mode++)
 			if (DoLockModesConflict(mode, lock->waitLockMode) && MilvusLockHeldByMe(&tag, mode))
-				ereport(ERROR,
-						(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
-						 errmsg("deadlock detected"),
-						 errdetail("Process %d waits for a lock that this transaction holds on the table, and the background worker waits for that process.",
-								   lock->pid),
-						 errhint("Call the function outside of transactions that use the table.")));
+				report_deadlock(lock->pid, false);
 	}
 	pfree(locks->locks);
 	pfree(locks);
@@ -153,6 +201,8 @@ TableRunTask(Oid relid, TableTaskKind kind, TableCompactKind compact)
 				 errhint("You may need to increase max_worker_processes.")));
 	PG_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
 	{
+		/* (for isolation tests, which see a session wait only if it waits for a lock) */
+		MILVUS_DEBUG_POINT("table-worker-started");
 		wait_for_worker(handle, task);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));

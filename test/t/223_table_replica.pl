@@ -12,7 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-random_seed(220);
+random_seed(223);
 my $primary = new_node('primary', init => [ allows_streaming => 1 ], conf => q{
 	wal_consistency_checking = 'all'
 	wal_keep_size = 4GB

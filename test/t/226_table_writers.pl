@@ -161,6 +161,32 @@ $node->safe_psql('postgres', 'ALTER TABLE heap_rows ADD extra int DEFAULT 3');
 $node->safe_psql('postgres', $flush);
 sound('ALTER TABLE while sealing');
 
+# so does an index that is built beside writers, and it has each row
+foreach my $case ([ 'table-seal-before-commit', $flush ], [ 'table-seal-committed', $flush ], [ 'table-compact-committed', $sort ])
+{
+	my ($point, $sql) = @$case;
+	foreach my $statement ('CREATE INDEX CONCURRENTLY rows_n ON rows (n)', 'REINDEX TABLE CONCURRENTLY rows')
+	{
+		prepare();
+		$node->safe_psql('postgres', 'CREATE INDEX rows_n ON rows (n)') if $statement =~ /^REINDEX/;
+		$node->safe_psql('postgres', $flush) if $sql eq $sort;
+		meanwhile($point, $sql, sub {
+			$ddl = launch($statement);
+			$node->poll_query_until('postgres',
+				q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'relation' AND NOT granted})
+			  or die "$statement does not wait";
+			$node->safe_psql('postgres', "UPDATE $_ SET n = n + 1 WHERE id % 10 = 3; DELETE FROM $_ WHERE id % 10 = 4")
+			  foreach ('rows', 'heap_rows');
+		});
+		is(ended($ddl), '', "$point: $statement had its turn");
+		sound("$point: $statement");
+		is($node->safe_psql('postgres', q{SET enable_seqscan = off; SET enable_bitmapscan = off; SET milvus.enable_column_scan = off;
+				SELECT count(*), count(DISTINCT id), sum(id) FROM rows WHERE n >= 0}),
+			$node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id), sum(id) FROM heap_rows WHERE n >= 0'),
+			"$point: $statement has each row");
+	}
+}
+
 # a table that is locked is waited for, and may be gone then
 foreach my $statement ('LOCK TABLE rows IN SHARE MODE', 'TRUNCATE rows', 'ALTER TABLE rows ADD late text', 'DROP TABLE rows')
 {
