@@ -485,7 +485,8 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 	MaskScanState *state = (MaskScanState *) node;
 
 	ExplainPropertyText("Search", state->post_first ? "post-check, masked when few rows pass" : "masked", es);
-	if (!es->analyze)
+	/* a parallel worker's own searches are not seen */
+	if (!es->analyze || state->searches[MASK_EXACT] + state->searches[MASK_MASKED] + state->searches[MASK_POST] == 0)
 		return;
 	if (es->format == EXPLAIN_FORMAT_TEXT)
 		ExplainPropertyText("Searches",
