@@ -7,11 +7,15 @@ EXTENSION = milvus
 EXTVERSION = 0.1.0
 MODULE_big = milvus
 
+# made by flex and bison
+FILTER = src/collection/filter
+GENERATED = $(FILTER)/filter_grammar.tab.c $(FILTER)/filter_lexer.yy.c
+
 SRCS = $(sort $(wildcard src/*.c src/kernels/*.c src/index/*.c src/segment/*.c \
 	src/types/*.c src/am/*/*.c src/planner/*.c src/coord_bgworkers/*.c \
-	src/streaming/*.c src/collection/*.c))
+	src/streaming/*.c src/collection/*.c $(FILTER)/*.c) $(GENERATED))
 OBJS = $(SRCS:.c=.o)
-ALL_HEADERS = $(wildcard src/*.h src/*/*.h src/*/*/*.h)
+ALL_HEADERS = $(filter-out %.tab.h,$(wildcard src/*.h src/*/*.h src/*/*/*.h))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 INSTALL_SQL = $(sort $(wildcard sql/install/*.sql))
@@ -21,7 +25,7 @@ REGRESS_OPTS = --inputdir=. --load-extension=milvus
 ISOLATION := $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test/isolation --outputdir=test/isolation/output --load-extension=milvus
 
-EXTRA_CLEAN = $(DATA_built) test/isolation/output test/unit/build
+EXTRA_CLEAN = $(DATA_built) $(GENERATED) $(FILTER)/filter_grammar.tab.h test/isolation/output test/unit/build
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -37,6 +41,12 @@ SHLIB_LINK = -Wl,-Bsymbolic -lzstd -llz4 -lm -lpthread -ldl $(EXTRA_LIBS)
 include $(PGXS)
 
 $(OBJS): $(ALL_HEADERS)
+
+$(FILTER)/filter_grammar.tab.c $(FILTER)/filter_grammar.tab.h &: $(FILTER)/filter_grammar.y
+	bison -Wall -Werror -d -o $(FILTER)/filter_grammar.tab.c $<
+$(FILTER)/filter_lexer.yy.c: $(FILTER)/filter_lexer.l
+	flex -o $@ $<
+$(GENERATED:.c=.o) $(GENERATED:.c=.bc): $(FILTER)/filter_grammar.tab.h
 $(OBJS:.o=.bc): $(ALL_HEADERS)
 
 $(DATA_built): $(INSTALL_SQL) milvus.control

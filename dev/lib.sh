@@ -80,7 +80,7 @@ system_release()
 	debian:13) PG_MAJOR=17 CLANG=19 ;;
 	*) die "these scripts know Debian 12 and 13, not $id $version; see README.md for building by hand" ;;
 	esac
-	PACKAGES="postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR gcc libc6-dev make perl libipc-run-perl libzstd-dev liblz4-dev libopenblas0-pthread"
+	PACKAGES="postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR gcc libc6-dev make bison flex perl libipc-run-perl libzstd-dev liblz4-dev libopenblas0-pthread"
 	TEST_PACKAGES="clang-$CLANG libclang-rt-$CLANG-dev sqlsmith"
 	FUZZ_CC=clang-$CLANG
 }

@@ -29,8 +29,12 @@ SELECT opcname, amvalidate(oid) FROM pg_opclass WHERE opcname IN ('search_ops', 
 ROLLBACK;
 
 -- functions of schema milvus: what they promise to the planner; none runs with its owner's rights
+\pset format unaligned
+\pset footer off
 SELECT p.oid::regprocedure, p.provolatile, p.proisstrict, p.proparallel, p.prosecdef
 	FROM pg_proc AS p WHERE pronamespace = 'milvus'::regnamespace ORDER BY p.oid::regprocedure::text COLLATE "C";
+\pset format aligned
+\pset footer on
 
 -- everything has a comment, settings have a description
 SELECT pg_describe_object(d.classid, d.objid, 0)

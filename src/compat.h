@@ -16,7 +16,9 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "common/base64.h"
 #include "commands/explain.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
@@ -185,6 +187,12 @@ MilvusBitmapEnd(MilvusBitmapIterator *iterator)
 /* A bitmap scan's next tuple: the block is an argument up to 17. */
 #define MILVUS_BITMAP_BY_BLOCK (PG_VERSION_NUM < 180000)
 
+#if PG_VERSION_NUM >= 180000
+#define MilvusBase64Decode(text, length, bytes, room) pg_b64_decode(text, length, (uint8 *) (bytes), room)
+#else
+#define MilvusBase64Decode(text, length, bytes, room) pg_b64_decode(text, length, bytes, room)
+#endif
+
 /* Up to PostgreSQL 15 a data type's input function cannot but throw. */
 #ifndef ereturn
 #define ereturn(context, dummy, ...) ereport(ERROR, __VA_ARGS__)
@@ -194,10 +202,12 @@ MilvusBitmapEnd(MilvusBitmapIterator *iterator)
 #define MilvusOwnsRelation(relid) object_ownercheck(RelationRelationId, relid, GetUserId())
 #define MilvusOwnsDatabase(oid) object_ownercheck(DatabaseRelationId, oid, GetUserId())
 #define MilvusOwnsExtension(oid) object_ownercheck(ExtensionRelationId, oid, GetUserId())
+#define MilvusNamespaceAclCheck(oid, mode) object_aclcheck(NamespaceRelationId, oid, GetUserId(), mode)
 #else
 #define MilvusOwnsRelation(relid) pg_class_ownercheck(relid, GetUserId())
 #define MilvusOwnsDatabase(oid) pg_database_ownercheck(oid, GetUserId())
 #define MilvusOwnsExtension(oid) pg_extension_ownercheck(oid, GetUserId())
+#define MilvusNamespaceAclCheck(oid, mode) pg_namespace_aclcheck(oid, GetUserId(), mode)
 #endif
 
 /* search_path as index expressions are evaluated with; before 17 it is the caller's. */

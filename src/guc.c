@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "am/table/table.h"
+#include "collection/collection.h"
 #include "coord_bgworkers/coord_internal.h"
 #include "guc.h"
 #include "index/index.h"
@@ -36,6 +37,54 @@ static const struct config_enum_entry iterative_order_options[] = {
 	{"relaxed", ITERATIVE_RELAXED, false},
 	{NULL, 0, false}
 };
+
+static const struct config_enum_entry storage_options[] = {
+	{"milvus", STORAGE_MILVUS, false},
+	{"heap", STORAGE_HEAP, false},
+	{NULL, 0, false}
+};
+
+/*
+ * Milvus's limits, by its defaults.
+ */
+static const struct
+{
+	const char *name;
+	const char *description;
+	int		   *value;
+	int			initial;
+	int			max;
+	int			flags;
+}			limits[] = {
+	{"milvus.max_array_capacity", "Largest capacity of an array field.", &milvus_settings.max_array_capacity, 4096, 1000000, 0},
+	{"milvus.max_collections", "Most collections of a database.", &milvus_settings.max_collections, 65536, INT_MAX, 0},
+	{"milvus.max_databases", "Most databases.", &milvus_settings.max_databases, 64, INT_MAX, 0},
+	{"milvus.max_dimension", "Largest dimension of a vector field; binary vectors have eight times as many.",
+	&milvus_settings.max_dimension, 32768, 32768, 0},
+	{"milvus.max_fields", "Most fields of a collection.", &milvus_settings.max_fields, 64, 1500, 0},
+	{"milvus.max_group_size", "Largest size of a group of search results.", &milvus_settings.max_group_size, 10, INT_MAX, 0},
+	{"milvus.max_json_length", "Largest JSON value of a field, as text.", &milvus_settings.max_json_length, 65536, INT_MAX, GUC_UNIT_BYTE},
+	{"milvus.max_name_length", "Longest name of a collection, field, partition, alias, index or database.",
+	&milvus_settings.max_name_length, 255, 255, GUC_UNIT_BYTE},
+	{"milvus.max_nq", "Most vectors of a search.", &milvus_settings.max_nq, 16384, INT_MAX, 0},
+	{"milvus.max_output_size", "Largest answer to a search or query.", &milvus_settings.max_output_size, 100, INT_MAX, GUC_UNIT_MB},
+	{"milvus.max_partitions", "Most partitions of a collection.", &milvus_settings.max_partitions, 1024, 4096, 0},
+	{"milvus.max_result_window", "Most rows of a search or query, with those left out by its offset.",
+	&milvus_settings.max_result_window, 16384, INT_MAX, 0},
+	{"milvus.max_shards", "Most shards of a collection.", &milvus_settings.max_shards, 16, INT_MAX, 0},
+	{"milvus.max_text_length", "Longest text of a field of type Text.", &milvus_settings.max_text_length, 2097152, INT_MAX, GUC_UNIT_BYTE},
+	{"milvus.max_topk", "Most rows that a search finds for a vector.", &milvus_settings.max_topk, 16384, INT_MAX, 0},
+	{"milvus.max_varchar_length", "Largest max_length of a field of type VarChar.",
+	&milvus_settings.max_varchar_length, 65535, 10485760, GUC_UNIT_BYTE},
+	{"milvus.max_vector_fields", "Most vector fields of a collection.", &milvus_settings.max_vector_fields, 10, 1500, 0},
+};
+
+/* Which schema is which database depends on it. */
+static void
+assign_default_database_schema(const char *newval, void *extra)
+{
+	CollectionForgetAll();
+}
 
 /*
  * milvus.simd takes "auto" or the name of a kernel table that this CPU runs.
@@ -241,6 +290,30 @@ MilvusDefineSettings(void)
 							 NULL,
 							 &milvus_settings.enable_column_scan, true,
 							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("milvus.decoded_size",
+							"Memory of a session for decoded chunks of columns that have no cache file.",
+							"What a query reads at the moment is kept beyond it.",
+							&milvus_settings.decoded_size, 64 * 1024, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomStringVariable("milvus.database",
+							   "Milvus database of functions that are told none.",
+							   NULL,
+							   &milvus_settings.database, "default",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("milvus.default_database_schema",
+							   "Schema that is the Milvus database \"default\".",
+							   "Other databases are the schemas of their names.",
+							   &milvus_settings.default_database_schema, "public",
+							   PGC_SUSET, 0, NULL, assign_default_database_schema, NULL);
+	DefineCustomEnumVariable("milvus.default_storage",
+							 "Access method of the tables of new collections.",
+							 NULL,
+							 &milvus_settings.default_storage, STORAGE_MILVUS, storage_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	for (int i = 0; i < (int) lengthof(limits); i++)
+		DefineCustomIntVariable(limits[i].name, limits[i].description, "A limit of Milvus.",
+								limits[i].value, limits[i].initial, 1, limits[i].max,
+								PGC_SUSET, limits[i].flags, NULL, NULL, NULL);
 	DefineCustomStringVariable("milvus.simd",
 							   "Instruction set of the distance kernels.",
 							   "\"auto\" takes the best one this CPU has.",

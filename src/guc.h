@@ -11,6 +11,13 @@ typedef enum IterativeOrder
 	ITERATIVE_RELAXED
 } IterativeOrder;
 
+/* Where the rows of new collections are. */
+typedef enum CollectionStorage
+{
+	STORAGE_MILVUS,
+	STORAGE_HEAP
+} CollectionStorage;
+
 typedef struct MilvusSettings
 {
 	int			ef;				/* milvus.ef */
@@ -43,6 +50,28 @@ typedef struct MilvusSettings
 	int			compression_level;	/* milvus.compression_level; 0: the default */
 	bool		cache_on_seal;	/* milvus.cache_on_seal */
 	bool		enable_column_scan; /* milvus.enable_column_scan */
+	int			decoded_size;	/* milvus.decoded_size, kB */
+	/* of collections */
+	char	   *database;		/* milvus.database: the session's */
+	char	   *default_database_schema;	/* milvus.default_database_schema */
+	int			default_storage;	/* milvus.default_storage: CollectionStorage */
+	int			max_array_capacity;
+	int			max_collections;	/* a database */
+	int			max_databases;
+	int			max_dimension;
+	int			max_fields;
+	int			max_group_size;
+	int			max_json_length;	/* bytes */
+	int			max_name_length;	/* bytes */
+	int			max_nq;
+	int			max_output_size;	/* MB */
+	int			max_partitions;
+	int			max_result_window;	/* offset + limit */
+	int			max_shards;
+	int			max_text_length;	/* bytes */
+	int			max_topk;
+	int			max_varchar_length; /* bytes */
+	int			max_vector_fields;
 	char	   *simd;			/* milvus.simd */
 	char	   *debug_point;	/* milvus.debug_point */
 } MilvusSettings;

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "collection/collection.h"
 #include "coord_bgworkers/coord.h"
 #include "fmgr.h"
 #include "guc.h"
@@ -32,4 +33,5 @@ _PG_init(void)
 	MaskInstall();
 	CoordInit();
 	TableOptionsInit();
+	CollectionInit();
 }

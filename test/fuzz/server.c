@@ -92,6 +92,12 @@ repalloc(void *pointer, Size size)
 }
 
 char *
+pstrdup(const char *in)
+{
+	return pnstrdup(in, strlen(in));
+}
+
+char *
 pnstrdup(const char *in, Size len)
 {
 	char	   *copy;
@@ -112,11 +118,27 @@ ServerReset(void)
 
 /* ---- errors ---- */
 
+/* More than recursion of bounded depth takes, with the frames that sanitizers make. */
+#define STACK_LIMIT (1024 * 1024)
+
+static char *stack_base;
+
+/* No input may use much of the stack: where the server would raise an error, a target fails. */
+void
+check_stack_depth(void)
+{
+	char		here;
+
+	if (stack_base - &here > STACK_LIMIT)
+		abort();
+}
+
 int
 ServerTry(void (*body) (void *arg), void *arg)
 {
 	jmp_buf		here;
 
+	stack_base = (char *) __builtin_frame_address(0);
 	handler = &here;
 	sqlstate = 0;
 	if (setjmp(here) == 0)
@@ -286,6 +308,7 @@ initStringInfo(StringInfo str)
 {
 	str->maxlen = 64;
 	str->data = palloc(str->maxlen);
+	str->data[0] = '\0';
 	str->len = 0;
 	str->cursor = 0;
 }
@@ -308,6 +331,52 @@ appendBinaryStringInfo(StringInfo str, const MessageBytes *data, int datalen)
 	memcpy(str->data + str->len, data, datalen);
 	str->len += datalen;
 	str->data[str->len] = '\0';
+}
+
+void
+appendStringInfoString(StringInfo str, const char *s)
+{
+	appendBinaryStringInfo(str, s, (int) strlen(s));
+}
+
+#undef appendStringInfoChar
+void
+appendStringInfoChar(StringInfo str, char ch)
+{
+	appendBinaryStringInfo(str, &ch, 1);
+}
+
+void
+appendStringInfo(StringInfo str, const char *fmt,...)
+{
+	va_list		args;
+	int			bytes;
+
+	va_start(args, fmt);
+	bytes = vsnprintf(NULL, 0, fmt, args);
+	va_end(args);
+	enlargeStringInfo(str, bytes);
+	va_start(args, fmt);
+	vsnprintf(str->data + str->len, bytes + 1, fmt, args);
+	va_end(args);
+	str->len += bytes;
+}
+
+char *
+psprintf(const char *fmt,...)
+{
+	va_list		args;
+	char	   *text;
+	int			bytes;
+
+	va_start(args, fmt);
+	bytes = vsnprintf(NULL, 0, fmt, args);
+	va_end(args);
+	text = palloc(bytes + 1);
+	va_start(args, fmt);
+	vsnprintf(text, bytes + 1, fmt, args);
+	va_end(args);
+	return text;
 }
 
 void

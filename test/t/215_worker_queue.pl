@@ -113,10 +113,30 @@ $node->safe_psql('postgres', 'CREATE DATABASE raced');
 $node->safe_psql('raced', 'CREATE EXTENSION milvus');
 table('rows', 'raced');
 becomes($idle, 'all is quiet');
-configure('milvus.debug_point' => 'launcher-starts-worker:pause');
-my $offset = -s $node->logfile;
-$node->safe_psql('raced', rows('rows', 5000));
-$node->wait_for_log(qr/pausing at debug point "launcher-starts-worker"/, $offset);
+# raced(): the launcher has chosen the database, and pauses.
+my $offset;
+sub raced
+{
+	configure('milvus.debug_point' => 'launcher-starts-worker:pause');
+	$offset = -s $node->logfile;
+	$node->safe_psql('raced', rows('rows', 5000));
+	$node->wait_for_log(qr/pausing at debug point "launcher-starts-worker"/, $offset);
+	return;
+}
+raced();
+my $owner = $node->background_psql('raced');
+$owner->query_safe('SET client_min_messages = warning; BEGIN; DROP EXTENSION milvus CASCADE');
+configure('milvus.debug_point' => '');
+table('passed');
+$node->safe_psql('postgres', rows('passed', 5000));
+becomes(q{(SELECT sum(rows) = 5000 FROM milvus.table_segments('passed') WHERE state = 'Flushed')}, 'the launcher goes on, and a transaction of another database holds nothing back');
+is($node->safe_psql('postgres', q{SELECT state, started IS NULL FROM milvus.jobs WHERE database = 'raced'}), 'queued|t',
+	'DROP EXTENSION while a worker is about to be started: none is');
+$owner->query_safe('ROLLBACK');
+$owner->quit;
+becomes(q{(SELECT sum(rows) = 5000 FROM milvus.table_segments('rows') WHERE state = 'Flushed')}, 'until it is rolled back', 'raced');
+becomes($idle, 'all is quiet');
+raced();
 is($node->psql('postgres', 'DROP DATABASE raced'), 0, 'DROP DATABASE while a worker is about to be started');
 configure('milvus.debug_point' => '');
 becomes($idle, 'all is quiet');

@@ -46,6 +46,21 @@ $old->safe_psql('postgres', 'CREATE INDEX items_embedding ON items USING ann (em
 insert_clustered($old, first => 2001, rows => 100, dim => 16);
 $old->safe_psql('postgres', 'CREATE INDEX rows_v ON rows USING ann (v vector_l2_ops)');
 is(table_problems($old), '', 'before: no problem');
+$old->safe_psql('postgres', q{
+	SELECT milvus.create_database('books', '{"timezone": "UTC"}'), milvus.create_collection('docs', 4, db_name => 'books');
+	SELECT milvus.create_collection('docs', 4), milvus.create_partition('docs', 'one'), milvus.create_alias('docs', 'nick')});
+
+# what is told of collections
+sub told
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', q{
+		SELECT milvus.describe_collection(collection_name, db_name) - 'collection_id', milvus.list_indexes(collection_name, db_name => db_name)
+			FROM milvus.collections ORDER BY db_name;
+		SELECT * FROM milvus.aliases; SELECT * FROM milvus.partitions ORDER BY 1, 2, 3; SELECT milvus.describe_database('books')});
+}
+my $told = told($old);
+like($told, qr/nick/, 'there is something to tell');
 $old->stop;
 
 sub upgrade
@@ -65,6 +80,7 @@ sub upgrade
 		],
 		"$name: pg_upgrade");
 	$to->start;
+	is(told($to), $told, "$name: the same is told of collections");
 	sound($to, $name);
 	is($to->safe_psql('postgres', 'SELECT relation, options FROM milvus.table_option'), 'rows|{"compression": "lz4"}', "$name: options");
 	is($to->safe_psql('postgres', 'SELECT count(*) FROM rows WHERE late = $$later$$'),

@@ -306,6 +306,12 @@ extern void TableMapRestore(Relation rel);
 
 /* ---- tableseal.c, tablecompact.c ---- */
 
+/*
+ * What GetOldestNonRemovableTransactionId says of a relation, not held back by this process's own look-ups.
+ * For use where no snapshot is active.
+ */
+extern TransactionId TableSettledHorizon(Relation rel);
+
 typedef enum TableSealMode
 {
 	TABLE_SEAL_ALL,				/* whatever may be sealed */

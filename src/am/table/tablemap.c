@@ -406,7 +406,7 @@ count_recorded(Relation rel, BlockNumber first, BlockNumber last, Recorded *reco
 	recorded->rows = palloc_extended((Size) recorded->n * sizeof(uint16), MCXT_ALLOC_ZERO | MCXT_ALLOC_HUGE);
 	recorded->roots = palloc((Size) Max(nentries, 1) * sizeof(Oid));
 	recorded->nroots = 0;
-	recorded->horizon = GetOldestNonRemovableTransactionId(rel);
+	recorded->horizon = TableSettledHorizon(rel);
 	for (int i = 0; i < nentries; i++)
 	{
 		const TableSegmentEntry *entry = &entries[i];

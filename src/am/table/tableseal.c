@@ -67,10 +67,18 @@ add_block(BlockSet *set, Relation rel, MemoryContext context, BlockNumber block)
 
 /* ---- which rows ---- */
 
+TransactionId
+TableSettledHorizon(Relation rel)
+{
+	/* look-ups left a catalog snapshot, the age of which counts transactions of other databases, too */
+	InvalidateCatalogSnapshot();
+	return GetOldestNonRemovableTransactionId(rel);
+}
+
 FullTransactionId
 TableSealHorizon(Relation rel)
 {
-	TransactionId horizon = GetOldestNonRemovableTransactionId(rel);
+	TransactionId horizon = TableSettledHorizon(rel);
 	FullTransactionId next = ReadNextFullTransactionId();
 	uint32		epoch = EpochFromFullTransactionId(next);
 
@@ -833,7 +841,7 @@ estimate_sealable(SealPass *pass, TableSealReport *report)
 {
 	Relation	rel = pass->work->rel;
 	TupleDesc	desc = RelationGetDescr(rel);
-	TransactionId horizon = GetOldestNonRemovableTransactionId(rel);
+	TransactionId horizon = TableSettledHorizon(rel);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "milvus sample", ALLOCSET_DEFAULT_SIZES);
 	HeapTuple  *tuples = palloc(MaxHeapTuplesPerPage * sizeof(HeapTuple));
 	Datum	   *values = palloc((desc->natts + 1) * sizeof(Datum));

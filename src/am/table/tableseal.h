@@ -163,7 +163,7 @@ extern TablePageResult TablePageRelink(Relation rel, BlockNumber block, TableRef
 
 /* ---- tableseal.c ---- */
 
-/* What GetOldestNonRemovableTransactionId says of rel, with its epoch. */
+/* The same with its epoch. */
 extern FullTransactionId TableSealHorizon(Relation rel);
 
 /*

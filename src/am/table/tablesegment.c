@@ -14,6 +14,7 @@
 #include "access/tupmacs.h"
 #include "access/xact.h"
 #include "compat.h"
+#include "guc.h"
 #include "miscadmin.h"
 #include "table.h"
 #include "tableroot.h"
@@ -24,8 +25,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Decoded chunks that a backend keeps. */
-#define SEGMENT_DECODED_BYTES ((Size) 64 * 1024 * 1024)
 /* Open segments, and bytes of their roots, that stay open after a transaction. */
 #define SEGMENT_MAX_OPEN 1024
 #define SEGMENT_MAX_ROOT_BYTES ((Size) 64 * 1024 * 1024)
@@ -74,6 +73,30 @@ forget_decoded(TableDecoded *decoded)
 	MemoryContextDelete(decoded->context);
 }
 
+/*
+ * Make room for a chunk, from those used longest ago; those that are held stay.
+ */
+static void
+evict_decoded(Size bytes)
+{
+	dlist_node *node;
+
+	if (dlist_is_empty(&state.decoded))
+		return;
+	for (node = dlist_tail_node(&state.decoded); state.decoded_bytes + bytes > (Size) milvus_settings.decoded_size * 1024;)
+	{
+		TableDecoded *decoded = dlist_container(TableDecoded, node, node);
+		bool		last = !dlist_has_prev(&state.decoded, node);
+
+		if (!last)
+			node = dlist_prev_node(&state.decoded, node);
+		if (decoded->pins == 0)
+			forget_decoded(decoded);
+		if (last)
+			break;
+	}
+}
+
 static void
 close_segment(TableSegment *segment)
 {
@@ -119,6 +142,8 @@ transaction_end(XactEvent event, void *arg)
 
 		decoded->pins = 0;
 	}
+	/* held chunks may have passed the limit */
+	evict_decoded(0);
 	dlist_foreach_modify(iter, &state.segments)
 	{
 		TableSegment *segment = dlist_container(TableSegment, node, iter.cur);
@@ -464,30 +489,6 @@ codec_free(void *context, void *p)
 {
 	if (p != NULL)
 		pfree(p);
-}
-
-/*
- * Make room for a chunk, from those used longest ago.
- */
-static void
-evict_decoded(Size bytes)
-{
-	dlist_node *node;
-
-	if (dlist_is_empty(&state.decoded))
-		return;
-	for (node = dlist_tail_node(&state.decoded); state.decoded_bytes + bytes > SEGMENT_DECODED_BYTES;)
-	{
-		TableDecoded *decoded = dlist_container(TableDecoded, node, node);
-		bool		last = !dlist_has_prev(&state.decoded, node);
-
-		if (!last)
-			node = dlist_prev_node(&state.decoded, node);
-		if (decoded->pins == 0)
-			forget_decoded(decoded);
-		if (last)
-			break;
-	}
 }
 
 /*
