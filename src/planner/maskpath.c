@@ -25,6 +25,8 @@
 #define POST_SHARE 0.98
 /* A page of a bitmap costs as much as so many tuples: it is hashed, sorted and taken apart. */
 #define BITMAP_PAGE_ROWS 4.0
+/* Most rows that a search is made wide for beforehand. */
+#define MAX_EXPECTED 500
 
 static set_rel_pathlist_hook_type next_hook;
 
@@ -185,8 +187,10 @@ make_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *order, BitmapHeapPath *
 	path->methods = &path_methods;
 	path->custom_paths = list_make2(order, bitmap);
 	path->custom_private =
-		list_make4_int(post, root->limit_tuples > 0 ? (int) Min(root->limit_tuples, INT_MAX) : 0,
-					   hundredths(mask_cost), hundredths(row_cost));
+		list_make5_int(post, root->limit_tuples > 0 ? (int) Min(root->limit_tuples, INT_MAX) : 0,
+					   hundredths(mask_cost), hundredths(row_cost),
+					   (int) Min(MAX_EXPECTED, Max(root->limit_tuples, 0) * order->indexselectivity * tuples /
+												   Max(rel->rows, 1)));
 	return path;
 }
 

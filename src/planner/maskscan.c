@@ -60,6 +60,7 @@ typedef struct MaskScanState
 	int64 limit;
 	double mask_cost;
 	double row_cost;
+	uint32 expected;
 
 	/* what the bitmap says, kept while its parameters stay */
 	MemoryContext set_context;
@@ -138,6 +139,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->limit = list_nth_int(plan->custom_private, MASK_PRIVATE_LIMIT);
 	state->mask_cost = list_nth_int(plan->custom_private, MASK_PRIVATE_MASK_COST);
 	state->row_cost = list_nth_int(plan->custom_private, MASK_PRIVATE_ROW_COST);
+	state->expected = list_nth_int(plan->custom_private, MASK_PRIVATE_EXPECTED);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
@@ -368,6 +370,7 @@ start(MaskScanState *state)
 		use_set(state);
 	else
 	{
+		AnnScanExpect(index->iss_ScanDesc, state->expected);
 		state->way = MASK_POST;
 		state->searches[MASK_POST]++;
 	}
