@@ -16,7 +16,8 @@ typedef enum MaskPrivate
 	MASK_PRIVATE_POST,      /* begin without the bitmap */
 	MASK_PRIVATE_LIMIT,     /* rows expected to be asked for, 0: not known */
 	MASK_PRIVATE_MASK_COST, /* until a masked search knows its first row; hundredths */
-	MASK_PRIVATE_ROW_COST   /* of fetching and testing a row; hundredths */
+	MASK_PRIVATE_ROW_COST,  /* of fetching and testing a row; hundredths */
+	MASK_PRIVATE_EXPECTED   /* rows that post-checking is likely to test */
 } MaskPrivate;
 
 /* Children, of paths and plans: a scan of the ann index, and what makes the bitmap. */

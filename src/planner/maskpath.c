@@ -23,6 +23,10 @@
 
 /* What an index path costs less when there is a way out of it: enough for add_path to tell. */
 #define POST_SHARE 0.98
+/* A page of a bitmap costs as much as so many tuples: it is hashed, sorted and taken apart. */
+#define BITMAP_PAGE_ROWS 4.0
+/* Most rows that a search is made wide for beforehand. */
+#define MAX_EXPECTED 500
 
 static set_rel_pathlist_hook_type next_hook;
 
@@ -138,21 +142,22 @@ make_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *order, BitmapHeapPath *
 	CustomPath *path = makeNode(CustomPath);
 	double tuples = Max(rel->tuples, 1);
 	Cost bitmap_cost;
-	Selectivity share;
+	Selectivity bitmap_share;
+	double share;
 	Cost search_startup;
 	Cost search_total;
 	Cost row_cost;
 	Cost mask_cost;
 
-	cost_bitmap_tree_node(bitmap->bitmapqual, &bitmap_cost, &share);
-	if (order->indexclauses != NIL)
-		share *= order->indexselectivity;
-	share = Max(share, 1 / tuples);
+	cost_bitmap_tree_node(bitmap->bitmapqual, &bitmap_cost, &bitmap_share);
+	share = Max(bitmap_share * (order->indexclauses != NIL ? order->indexselectivity : 1), 1 / tuples);
 	/* what the index path pays for the rows of the table */
 	row_cost = Max(order->path.total_cost - order->indextotalcost, 0) /
 			   Max(tuples * order->indexselectivity, 1);
 	AnnMaskedCost(order->indexinfo, share, &search_startup, &search_total);
-	mask_cost = bitmap_cost + search_startup;
+	mask_cost = bitmap_cost + search_startup +
+				BITMAP_PAGE_ROWS * cpu_tuple_cost *
+					index_pages_fetched(ceil(tuples * bitmap_share), Max(rel->pages, 1), 0, root);
 	/* few rows are all fetched, as a bitmap heap scan does */
 	if (tuples * share <= MASK_EXACT_ROWS)
 		mask_cost = Max(mask_cost, bitmap->path.total_cost + cpu_operator_cost * tuples * share);
@@ -182,8 +187,10 @@ make_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *order, BitmapHeapPath *
 	path->methods = &path_methods;
 	path->custom_paths = list_make2(order, bitmap);
 	path->custom_private =
-		list_make4_int(post, root->limit_tuples > 0 ? (int) Min(root->limit_tuples, INT_MAX) : 0,
-					   hundredths(mask_cost), hundredths(row_cost));
+		list_make5_int(post, root->limit_tuples > 0 ? (int) Min(root->limit_tuples, INT_MAX) : 0,
+					   hundredths(mask_cost), hundredths(row_cost),
+					   (int) Min(MAX_EXPECTED, Max(root->limit_tuples, 0) * order->indexselectivity * tuples /
+												   Max(rel->rows, 1)));
 	return path;
 }
 

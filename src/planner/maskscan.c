@@ -60,6 +60,7 @@ typedef struct MaskScanState
 	int64 limit;
 	double mask_cost;
 	double row_cost;
+	uint32 expected;
 
 	/* what the bitmap says, kept while its parameters stay */
 	MemoryContext set_context;
@@ -138,6 +139,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->limit = list_nth_int(plan->custom_private, MASK_PRIVATE_LIMIT);
 	state->mask_cost = list_nth_int(plan->custom_private, MASK_PRIVATE_MASK_COST);
 	state->row_cost = list_nth_int(plan->custom_private, MASK_PRIVATE_ROW_COST);
+	state->expected = list_nth_int(plan->custom_private, MASK_PRIVATE_EXPECTED);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
@@ -368,6 +370,7 @@ start(MaskScanState *state)
 		use_set(state);
 	else
 	{
+		AnnScanExpect(index->iss_ScanDesc, state->expected);
 		state->way = MASK_POST;
 		state->searches[MASK_POST]++;
 	}
@@ -485,7 +488,8 @@ explain_scan(CustomScanState *node, List *ancestors, ExplainState *es)
 	MaskScanState *state = (MaskScanState *) node;
 
 	ExplainPropertyText("Search", state->post_first ? "post-check, masked when few rows pass" : "masked", es);
-	if (!es->analyze)
+	/* a parallel worker's own searches are not seen */
+	if (!es->analyze || state->searches[MASK_EXACT] + state->searches[MASK_MASKED] + state->searches[MASK_POST] == 0)
 		return;
 	if (es->format == EXPLAIN_FORMAT_TEXT)
 		ExplainPropertyText("Searches",

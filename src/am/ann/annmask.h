@@ -45,6 +45,12 @@ extern bool AnnTidSetHas(AnnTidSet *set, const ItemPointerData *tid);
 extern void AnnScanRestrict(IndexScanDesc scan, AnnTidSet *set, bool anew);
 
 /*
+ * So many rows are likely to be asked of the scan until its next rescan: graphs are searched that wide from the
+ * beginning, for what is found only when a search goes on comes too late for its place.
+ */
+extern void AnnScanExpect(IndexScanDesc scan, uint32 rows);
+
+/*
  * Costs of an ordered scan of an index with a mask that a share of the rows is in: until the first row
  * is known, and to the end.  Without the table's rows.
  */

@@ -151,8 +151,15 @@ annrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int nor
 	state->filter = NULL;
 	state->phase = PHASE_START;
 	state->tids = NULL;
+	state->expected = 0;
 	state->restarted = false;
 	state->elsewhere = false;
+}
+
+void
+AnnScanExpect(IndexScanDesc scan, uint32 rows)
+{
+	((AnnScanState *) scan->opaque)->expected = rows;
 }
 
 void
@@ -161,6 +168,7 @@ AnnScanRestrict(IndexScanDesc scan, AnnTidSet *set, bool anew)
 	AnnScanState *state = scan->opaque;
 
 	state->tids = set;
+	state->expected = 0;
 	if (state->phase == PHASE_START)
 		return;
 	AnnSourceEndTable(state);

@@ -61,6 +61,7 @@ struct AnnScanState
 	AnnEnv		env;
 	AnnFilter  *filter;			/* NULL: no conditions */
 	AnnTidSet  *tids;			/* the only rows to return; NULL: all */
+	uint32		expected;		/* rows likely to be asked for; 0: not known */
 	bool		restarted;		/* go on where the search before the restriction ended */
 	bool		elsewhere;		/* that one met few of them */
 	AnnView    *view;

@@ -309,6 +309,7 @@ guarded_begin(void *arg)
 	}
 	else if (source->filter != NULL && source->filter->way == ANN_FILTER_MASK)
 		params.excluded = source->filter->excluded;
+	params.ef = Max(params.ef, state->expected);
 	if (source->elsewhere)
 	{
 		params.ef = (uint32) Min((uint64) params.ef * ELSEWHERE_FACTOR, ANN_MAX_ROWS);
