@@ -16,6 +16,7 @@ my $node = new_node('main',
 		wal_consistency_checking = 'heap2, heap'
 		max_standby_streaming_delay = 0
 		hot_standby_feedback = off
+		max_prepared_transactions = 2
 		max_worker_processes = 12});
 
 $node->safe_psql('postgres', q{
@@ -126,6 +127,18 @@ foreach my $point (
 		sound("$point, $kind, finished");
 	}
 }
+
+# ---- values that VACUUM FULL copied under an old horizon ----
+
+prepare();
+$node->safe_psql('postgres', q{BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION 'old'});
+$node->safe_psql('postgres', 'SET milvus.seal_min_rows = 1000000; VACUUM FULL rows');
+crash_at($node, 'table-seal-pages-written', q{SELECT milvus.flush_table('rows')});
+is(unfinished(), 1, 'sealing under an old horizon is unfinished');
+$node->safe_psql('postgres', q{COMMIT PREPARED 'old'});
+change();
+$node->safe_psql('postgres', q{SELECT milvus.flush_table('rows')});
+sound('rows of VACUUM FULL sealed under an old horizon, finished');
 
 # ---- a standby, and decoding ----
 

@@ -127,14 +127,13 @@ extern Oid TableNewValueId(Relation toast, Relation old);
 /* Write / read one value of ours.  Read: palloc'd, *len bytes; ERROR when absent or damaged. */
 extern void TableWriteValue(Relation toast, Oid value, const void *data, Size len);
 extern void *TableReadValue(Relation toast, Oid value, Size *len);
+/* Delete a value's chunks that a fresh MVCC snapshot sees (deleted already: nothing to do, no error). */
+extern void TableDeleteValue(Relation toast, Oid value);
 /*
- * Delete a value's chunks that a fresh MVCC snapshot sees (deleted already: nothing to do, no
- * error); with a valid `before` only chunks whose xmin precedes it (old values of sealed rows:
- * an id that came back since belongs to somebody else).
+ * The same for n values, which are sorted here: much faster for those given out one after the other.
+ * What is deleted is what `snapshot` sees, NULL: a fresh one.
  */
-extern void TableDeleteValue(Relation toast, Oid value, FullTransactionId before);
-/* The same for n values, which are sorted here: much faster for those given out one after the other. */
-extern void TableDeleteValues(Relation toast, Oid *values, int n, FullTransactionId before);
+extern void TableDeleteValues(Relation toast, Oid *values, int n, Snapshot snapshot);
 
 /* Entries, by number.  Read with a snapshot of what is committed now. palloc'd. */
 extern TableSegmentEntry *TableReadManifest(Relation rel, int *n);

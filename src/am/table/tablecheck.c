@@ -481,7 +481,7 @@ check_rest(Check *check)
 			problem(check, "segment %d: counted as dead, but has %u rows", segment->entry.number, segment->nseen);
 	hash_seq_init(&status, check->values);
 	while ((value = hash_seq_search(&status)) != NULL)
-		problem(check, "TOAST value %u: nothing refers to it", value->value);
+		problem(check, "TOAST value %u: nothing refers to it; VACUUM FULL removes it", value->value);
 }
 
 Datum

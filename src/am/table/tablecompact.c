@@ -634,7 +634,7 @@ switch_segments(TableWork *work, const TableTodoCompact *list, Oid todo)
 				if (list->sources[source].number == entries[i].number &&
 					list->sources[source].root == entries[i].root)
 					TableDropSegment(work->rel, work->toast, &entries[i]);
-	TableDeleteValue(work->toast, todo, InvalidFullTransactionId);
+	TableDeleteValue(work->toast, todo);
 	PopActiveSnapshot();
 	pfree(entries);
 }

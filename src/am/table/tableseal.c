@@ -330,6 +330,7 @@ typedef struct SealFinish
 	uint8	   *done;			/* a bit for each row of the segment: it is a stub */
 	uint32		ndone;
 	HTAB	   *unknown;		/* values whose rows may or may not have been sealed */
+	Snapshot	snapshot;		/* taken before it was looked who refers to them; registered */
 	BufferAccessStrategy strategy;
 } SealFinish;
 
@@ -474,10 +475,33 @@ examine_page(SealFinish *finish, const TableTodoPage *page, Datum *values, bool 
 }
 
 /*
+ * Take values of segments out of finish->unknown: an id that was free for a while may be a
+ * segment's by now.
+ */
+static void
+keep_segments(SealFinish *finish)
+{
+	int			n;
+	TableSegmentEntry *entries = TableReadManifest(finish->work->rel, &n);
+
+	for (int i = 0; i < n; i++)
+	{
+		int			nvalues;
+		Oid		   *values = TableSegmentValues(finish->work->toast, entries[i].root, &nvalues);
+
+		for (int value = 0; value < nvalues; value++)
+			(void) hash_search(finish->unknown, &values[value], HASH_REMOVE, NULL);
+		(void) hash_search(finish->unknown, &entries[i].todo, HASH_REMOVE, NULL);
+		pfree(values);
+	}
+	pfree(entries);
+}
+
+/*
  * Take out of finish->unknown the values that any tuple of the table refers to, dead or alive.  A
  * row that was never sealed and is in use has a tuple at any time of the scan, but an
  * update can move it to a place that the scan has passed; the snapshot keeps the tuple
- * that it left.
+ * that it left.  What is not committed for the snapshot may still get its tuple.
  */
 static void
 keep_referenced(SealFinish *finish, Datum *values, bool *isnull, Oid *ids)
@@ -485,7 +509,8 @@ keep_referenced(SealFinish *finish, Datum *values, bool *isnull, Oid *ids)
 	Relation	rel = finish->work->rel;
 	BlockNumber nblocks;
 
-	PushActiveSnapshot(GetLatestSnapshot());
+	finish->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	keep_segments(finish);
 	nblocks = RelationGetNumberOfBlocks(rel);
 	for (BlockNumber block = 0; block < nblocks && hash_get_num_entries(finish->unknown) > 0; block++)
 	{
@@ -516,7 +541,6 @@ keep_referenced(SealFinish *finish, Datum *values, bool *isnull, Oid *ids)
 		}
 		UnlockReleaseBuffer(buffer);
 	}
-	PopActiveSnapshot();
 }
 
 /*
@@ -543,6 +567,26 @@ examine_pages(SealFinish *finish)
 }
 
 /*
+ * Delete the values that nothing refers to: what was written by transactions that the
+ * snapshot sees as committed, none of which refers to them later.
+ */
+static void
+delete_unknown(SealFinish *finish)
+{
+	int			n = 0;
+	Oid		   *values = palloc((hash_get_num_entries(finish->unknown) + 1) * sizeof(Oid));
+	HASH_SEQ_STATUS status;
+	Oid		   *value;
+
+	hash_seq_init(&status, finish->unknown);
+	while ((value = hash_seq_search(&status)) != NULL)
+		values[n++] = *value;
+	TableDeleteValues(finish->work->toast, values, n, finish->snapshot);
+	UnregisterSnapshot(finish->snapshot);
+	pfree(values);
+}
+
+/*
  * Step 3: the old values of rows that became stubs go, and the list with them; pages that
  * are still open stay in a new list.  True when none is.
  */
@@ -551,7 +595,6 @@ write_finish(SealFinish *finish, BlockSet *pending)
 {
 	TableWork  *work = finish->work;
 	TableSegmentEntry *entry = finish->entry;
-	FullTransactionId horizon = FullTransactionIdFromU64(entry->horizon);
 	TableTodoPage *page = palloc(sizeof(TableTodoPage));
 	StringInfoData rest;
 	uint32		open_rows = 0;
@@ -589,18 +632,11 @@ write_finish(SealFinish *finish, BlockSet *pending)
 		}
 	}
 	/* nobody else could delete a stub's, so they are the row's; a rewrite may have copied them lately */
-	TableDeleteValues(work->toast, values, nvalues, InvalidFullTransactionId);
+	TableDeleteValues(work->toast, values, nvalues, NULL);
 	if (finish->unknown != NULL)
-	{
-		HASH_SEQ_STATUS status;
-		Oid		   *value;
-
-		hash_seq_init(&status, finish->unknown);
-		while ((value = hash_seq_search(&status)) != NULL)
-			TableDeleteValue(work->toast, *value, horizon);
-	}
+		delete_unknown(finish);
 	MILVUS_DEBUG_POINT("table-seal-values-deleted");
-	TableDeleteValue(work->toast, entry->todo, InvalidFullTransactionId);
+	TableDeleteValue(work->toast, entry->todo);
 	if (open_rows > 0)
 	{
 		TableTodoFinish(&rest);

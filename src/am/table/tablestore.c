@@ -15,7 +15,6 @@
 #include "access/htup_details.h"
 #include "access/skey.h"
 #include "access/table.h"
-#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "compat.h"
@@ -269,24 +268,6 @@ TableReadValue(Relation toast, Oid value, Size *len)
 }
 
 /*
- * Was the tuple inserted by a transaction that precedes `before`?
- */
-static bool
-inserted_before(HeapTuple tuple, FullTransactionId before)
-{
-	TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
-	FullTransactionId next = ReadNextFullTransactionId();
-	uint32		epoch = EpochFromFullTransactionId(next);
-
-	if (!TransactionIdIsNormal(xmin))
-		return true;			/* frozen */
-	/* a tuple's xmin is less than one epoch back */
-	if (xmin >= XidFromFullTransactionId(next))
-		epoch--;
-	return FullTransactionIdPrecedes(FullTransactionIdFromEpochAndXid(epoch, xmin), before);
-}
-
-/*
  * Delete a tuple, unless somebody has just done so.
  */
 static void
@@ -302,21 +283,9 @@ delete_tuple(Relation toast, HeapTuple tuple)
 }
 
 void
-TableDeleteValue(Relation toast, Oid value, FullTransactionId before)
+TableDeleteValue(Relation toast, Oid value)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(RelationGetRelid(toast)));
-	StoreScan	scan;
-	HeapTuple	tuple;
-
-	scan_begin(&scan, toast, value, RowExclusiveLock, snapshot);
-	while (HeapTupleIsValid(tuple = scan_next(&scan)))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!FullTransactionIdIsValid(before) || inserted_before(tuple, before))
-			delete_tuple(toast, tuple);
-	}
-	scan_end(&scan);
-	UnregisterSnapshot(snapshot);
+	TableDeleteValues(toast, &value, 1, NULL);
 }
 
 static int
@@ -332,8 +301,7 @@ compare_values(const void *a, const void *b)
  * Delete sorted values that lie closely together: one scan over all from the first to the last.
  */
 static void
-delete_run(Relation toast, const StoreIndexes *indexes, Snapshot snapshot, const Oid *values, int n,
-		   FullTransactionId before)
+delete_run(Relation toast, const StoreIndexes *indexes, Snapshot snapshot, const Oid *values, int n)
 {
 	ScanKeyData keys[2];
 	SysScanDesc scan;
@@ -351,17 +319,17 @@ delete_run(Relation toast, const StoreIndexes *indexes, Snapshot snapshot, const
 		CHECK_FOR_INTERRUPTS();
 		while (at < n && values[at] < value)
 			at++;
-		if (at < n && values[at] == value &&
-			(!FullTransactionIdIsValid(before) || inserted_before(tuple, before)))
+		if (at < n && values[at] == value)
 			delete_tuple(toast, tuple);
 	}
 	systable_endscan_ordered(scan);
 }
 
 void
-TableDeleteValues(Relation toast, Oid *values, int n, FullTransactionId before)
+TableDeleteValues(Relation toast, Oid *values, int n, Snapshot snapshot)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(RelationGetRelid(toast)));
+	Snapshot	registered = RegisterSnapshot(snapshot != NULL ? snapshot :
+											  GetNonHistoricCatalogSnapshot(RelationGetRelid(toast)));
 	StoreIndexes indexes;
 
 	qsort(values, n, sizeof(Oid), compare_values);
@@ -371,10 +339,10 @@ TableDeleteValues(Relation toast, Oid *values, int n, FullTransactionId before)
 		end = first + 1;
 		while (end < n && values[end] - values[end - 1] <= STORE_RUN_GAP)
 			end++;
-		delete_run(toast, &indexes, snapshot, &values[first], end - first, before);
+		delete_run(toast, &indexes, registered, &values[first], end - first);
 	}
 	close_indexes(&indexes, RowExclusiveLock);
-	UnregisterSnapshot(snapshot);
+	UnregisterSnapshot(registered);
 }
 
 /* ---- the manifest ---- */
