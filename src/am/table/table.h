@@ -127,6 +127,8 @@ extern Oid TableNewValueId(Relation toast, Relation old);
 /* Write / read one value of ours.  Read: palloc'd, *len bytes; ERROR when absent or damaged. */
 extern void TableWriteValue(Relation toast, Oid value, const void *data, Size len);
 extern void *TableReadValue(Relation toast, Oid value, Size *len);
+/* The same of a value that may have been deleted and swept away: then NULL. */
+extern void *TableReadValueIfThere(Relation toast, Oid value, Size *len);
 /* Delete a value's chunks that a fresh MVCC snapshot sees (deleted already: nothing to do, no error). */
 extern void TableDeleteValue(Relation toast, Oid value);
 /*
@@ -197,6 +199,8 @@ extern uint64 TableBloomHashDatum(const TableBloomHash *hash, Datum value);
  * or its tag differs.  Valid until the end of the transaction, at least.
  */
 extern TableSegment *TableSegmentOpen(Relation rel, Oid root, uint32 tag);
+/* Can a row be fetched whose segment may be gone?  See TableStubIsGone. */
+extern bool TableSegmentHasRow(Relation rel, TableRef ref);
 extern uint32 TableSegmentRows(const TableSegment *segment);
 extern const SegmentId *TableSegmentId(const TableSegment *segment);
 /* Number of columns when sealed; attributes beyond have their missing value. */

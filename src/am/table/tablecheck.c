@@ -321,10 +321,10 @@ count_recorded(Check *check, const uint64 *pure)
 }
 
 /*
- * A stub that is not dead to everybody.  `kept` are its columns, deformed.
+ * A stub that is not dead to everybody; `alive`: seen by whoever comes.
  */
 static void
-check_stub(Check *check, HeapTuple tuple)
+check_stub(Check *check, HeapTuple tuple, bool alive)
 {
 	TupleDesc	desc = RelationGetDescr(check->rel);
 	TableRef	ref = TableStubRef(tuple->t_data, tuple->t_len);
@@ -335,6 +335,9 @@ check_stub(Check *check, HeapTuple tuple)
 
 	if (segment == NULL)
 	{
+		/* see TableStubIsGone */
+		if (!alive)
+			return;
 		problem(check, "row (%u,%u): refers to segment root %u, which is not in the manifest", block, offset, ref.root);
 		return;
 	}
@@ -375,11 +378,11 @@ check_stub(Check *check, HeapTuple tuple)
 }
 
 /*
- * The tuples of a page, copied: which of them are dead to everybody is in dead[].
+ * The tuples of a page, copied, and in fates[] who sees them.
  */
 static int
 copy_page(Check *check, BlockNumber block, TransactionId horizon, BufferAccessStrategy strategy,
-		  HeapTuple *tuples, bool *dead, int *ndead_items)
+		  HeapTuple *tuples, HTSV_Result *fates, int *ndead_items)
 {
 	Buffer		buffer = ReadBufferExtended(check->rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	Page		page = BufferGetPage(buffer);
@@ -401,7 +404,7 @@ copy_page(Check *check, BlockNumber block, TransactionId horizon, BufferAccessSt
 		tuple.t_tableOid = RelationGetRelid(check->rel);
 		ItemPointerSet(&tuple.t_self, block, offset);
 		tuples[n] = heap_copytuple(&tuple);
-		dead[n++] = HeapTupleSatisfiesVacuum(&tuple, horizon, buffer) == HEAPTUPLE_DEAD;
+		fates[n++] = HeapTupleSatisfiesVacuum(&tuple, horizon, buffer);
 	}
 	UnlockReleaseBuffer(buffer);
 	return n;
@@ -414,7 +417,7 @@ check_pages(Check *check)
 	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "milvus check page", ALLOCSET_DEFAULT_SIZES);
 	HeapTuple  *tuples = palloc(MaxHeapTuplesPerPage * sizeof(HeapTuple));
-	bool	   *dead = palloc(MaxHeapTuplesPerPage * sizeof(bool));
+	HTSV_Result *fates = palloc(MaxHeapTuplesPerPage * sizeof(HTSV_Result));
 	uint64	   *pure = TableMapRead(check->rel, check->nblocks);
 
 	count_recorded(check, pure);
@@ -429,14 +432,14 @@ check_pages(Check *check)
 		int			n;
 
 		CHECK_FOR_INTERRUPTS();
-		n = copy_page(check, block, horizon, strategy, tuples, dead, &dead_items);
+		n = copy_page(check, block, horizon, strategy, tuples, fates, &dead_items);
 		for (int i = 0; i < n; i++)
 		{
 			if (TableTupleIsStub(tuples[i]->t_data))
 			{
 				stubs++;
-				if (!dead[i])
-					check_stub(check, tuples[i]);
+				if (fates[i] != HEAPTUPLE_DEAD)
+					check_stub(check, tuples[i], fates[i] != HEAPTUPLE_RECENTLY_DEAD);
 			}
 			else if (HeapTupleHasExternal(tuples[i]))
 			{

@@ -1,6 +1,7 @@
 /*
  * tabledrop.c
- *		The values that a segment consists of, and their removal.
+ *		The values that a segment consists of, and their removal; stubs whose segment is
+ *		gone.
  */
 #include "postgres.h"
 
@@ -75,4 +76,20 @@ TableDropSegment(Relation rel, Relation toast, const TableSegmentEntry *entry)
 	TableDeleteEntry(rel, entry->number);
 	/* backends that have the segment open let go of it, and of its files' space */
 	CacheInvalidateRelcache(rel);
+}
+
+/* ---- stubs without a segment ---- */
+
+bool
+TableStubIsGone(TableRoots *roots, Relation rel, TableRef ref)
+{
+	if (!roots->read)
+	{
+		roots->entries = TableReadManifest(rel, &roots->n);
+		roots->read = true;
+	}
+	for (int i = 0; i < roots->n; i++)
+		if (roots->entries[i].root == ref.root)
+			return false;
+	return !TableSegmentHasRow(rel, ref);
 }

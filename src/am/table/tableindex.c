@@ -13,6 +13,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "am/table/tablehandler.h"
+#include "am/table/tableseal.h"
 #include "am/table/tableslot.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
@@ -250,6 +251,7 @@ TableIndexBuildRangeScan(Relation table, Relation index, IndexInfo *info, bool a
 	BlockNumber reported = InvalidBlockNumber;
 	RowEvaluation evaluation;
 	PageRoots	roots = {.block = InvalidBlockNumber};
+	TableRoots	segments = {0};
 	HeapScanDesc heap_scan;
 	HeapTuple	tuple;
 	double		live = 0;
@@ -303,6 +305,10 @@ TableIndexBuildRangeScan(Relation table, Relation index, IndexInfo *info, bool a
 		}
 		if (verdict.count)
 			live += 1;
+		/* dead to everybody, until a standby said otherwise */
+		if (verdict.index && !verdict.alive && ((TableSlot *) evaluation.slot)->stub &&
+			TableStubIsGone(&segments, table, TableStubRef(tuple->t_data, tuple->t_len)))
+			continue;
 		if (!verdict.index || !evaluate_row(&evaluation))
 			continue;
 		tid = root_tid(&roots, heap_scan, tuple);

@@ -40,6 +40,7 @@ typedef struct Rewrite
 	double		written;
 
 	/* sealing */
+	TableRoots	roots;			/* of the old table */
 	bool		seal;
 	TransactionId oldest_xmin;
 	FullTransactionId horizon;
@@ -328,6 +329,9 @@ TableCopyForCluster(Relation old, Relation new, Relation index, bool use_sort, T
 		RowFate		fate = row_fate(tuple, table_slot->inner.buffer, old, oldest_xmin);
 
 		CHECK_FOR_INTERRUPTS();
+		if (fate == ROW_RECENTLY_DEAD && table_slot->stub &&
+			TableStubIsGone(&rewrite.roots, old, TableStubRef(tuple->t_data, tuple->t_len)))
+			fate = ROW_DEAD;
 		if (fate == ROW_DEAD)
 		{
 			*removed += 1;

@@ -179,6 +179,22 @@ extern Oid *TableSegmentValues(Relation toast, Oid root, int *n);
 /* Delete a segment: values, manifest entry, cache files (of this server). */
 extern void TableDropSegment(Relation rel, Relation toast, const TableSegmentEntry *entry);
 
+/* The manifest, read when it is asked first; {0} at first. */
+typedef struct TableRoots
+{
+	bool		read;
+	int			n;
+	TableSegmentEntry *entries;
+} TableRoots;
+
+/*
+ * Compaction leaves a stub that is dead to everybody without a segment.  When a standby begins to
+ * send feedback for an old snapshot, the stub is dead to some only.  The segment's values are
+ * there until they are swept away.  Then this is true, and nobody asks for the row any more: a
+ * standby that replays the sweep cancels every snapshot that sees the row.
+ */
+extern bool TableStubIsGone(TableRoots *roots, Relation rel, TableRef ref);
+
 /* ---- tablecompact.c ---- */
 
 /* Finish a compaction from its list, the value `value`; as TableFinishUnfinished. */

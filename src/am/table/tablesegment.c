@@ -243,10 +243,11 @@ root_problem(char *data, Size bytes)
 }
 
 /*
- * Read a segment's root; everything in a memory context of its own, under the current one.
+ * Read a segment's root; everything in a memory context of its own, under the current one.  NULL, if
+ * `missing_ok`, when it is not there.
  */
 static TableSegment *
-read_segment(Relation toast, const TableSegmentKey *key)
+read_segment(Relation toast, const TableSegmentKey *key, bool missing_ok)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "milvus segment",
 												  ALLOCSET_SMALL_SIZES);
@@ -256,9 +257,16 @@ read_segment(Relation toast, const TableSegmentKey *key)
 	const TableRootChunk *chunks;
 	const char *problem;
 	Size		bytes;
-	char	   *data = TableReadValue(toast, key->root, &bytes);
+	char	   *data = missing_ok ? TableReadValueIfThere(toast, key->root, &bytes) :
+		TableReadValue(toast, key->root, &bytes);
 
-	problem = root_problem(data, bytes);
+	problem = data == NULL ? "its root is missing" : root_problem(data, bytes);
+	if (problem != NULL && missing_ok)
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return NULL;
+	}
 	if (problem != NULL)
 		report_damage(key->relid, key->root, problem);
 	segment->key = *key;
@@ -329,10 +337,10 @@ still_good(TableSegment *segment)
 
 /*
  * The open segment of a root in the TOAST relation `toastid`, which belongs to rel or
- * is going to.
+ * is going to.  NULL, if `missing_ok`, when it is not there.
  */
 static TableSegment *
-open_segment(Relation rel, Oid toastid, Oid root)
+open_segment(Relation rel, Oid toastid, Oid root, bool missing_ok)
 {
 	TableSegmentKey key;
 	SegmentSlot *slot;
@@ -363,8 +371,10 @@ open_segment(Relation rel, Oid toastid, Oid root)
 		if (!OidIsValid(toastid))
 			report_damage(key.relid, root, "the relation has no TOAST relation");
 		toast = table_open(toastid, AccessShareLock);
-		segment = read_segment(toast, &key);
+		segment = read_segment(toast, &key, missing_ok);
 		table_close(toast, AccessShareLock);
+		if (segment == NULL)
+			return NULL;
 		slot = hash_search(state.open, &key, HASH_ENTER, &found);
 		slot->segment = segment;
 		MemoryContextSetParent(segment->context, TopMemoryContext);
@@ -389,7 +399,7 @@ TableSegmentOpen(Relation rel, Oid root, uint32 tag)
 		segment->key.relation != RelationLocatorNumber(rel) || segment->key.space != RelationLocatorSpace(rel) ||
 		segment->used != state.transaction || segment->changed)
 	{
-		segment = open_segment(rel, rel->rd_rel->reltoastrelid, root);
+		segment = open_segment(rel, rel->rd_rel->reltoastrelid, root, false);
 		/* a column whose addition was rolled back may have been added again with another value */
 		if (segment->changed)
 			segment->nmissing = 0;
@@ -529,8 +539,10 @@ decode_chunk(TableSegment *segment, TableColumn *column, const TableRootChunk *c
 	uint32	   *offsets = NULL;
 
 	toast = table_open(segment->toast, AccessShareLock);
-	stored = TableReadValue(toast, chunk->value, &bytes);
+	stored = TableReadValueIfThere(toast, chunk->value, &bytes);
 	table_close(toast, AccessShareLock);
+	if (stored == NULL)
+		return "a chunk is missing";
 	if (bytes != chunk->stored_bytes)
 		return "a chunk has another size";
 	if (ColumnInspect(stored, bytes, &facts) != COLUMN_OK)
@@ -569,11 +581,12 @@ TableSegmentReadChunk(TableSegment *segment, TableColumn *column, uint32 chunk, 
 
 /*
  * A chunk in the backend's memory; until another is read or the end of the transaction, unless
- * it is pinned.
+ * it is pinned.  NULL, if `missing_ok`, when it cannot be read.
  */
 static TableDecoded *
-get_chunk(TableSegment *segment, TableColumn *column, uint32 number)
+get_chunk(TableSegment *segment, TableColumn *column, uint32 number, bool missing_ok)
 {
+	const char *problem;
 	TableDecoded *decoded;
 	MemoryContext context;
 	MemoryContext old;
@@ -589,8 +602,15 @@ get_chunk(TableSegment *segment, TableColumn *column, uint32 number)
 	context = AllocSetContextCreate(CurrentMemoryContext, "milvus column chunk", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	decoded = palloc0(sizeof(TableDecoded));
-	TableSegmentReadChunk(segment, column, number, &decoded->view);
+	problem = decode_chunk(segment, column, &column->chunks[number], &decoded->view);
 	MemoryContextSwitchTo(old);
+	if (problem != NULL)
+	{
+		MemoryContextDelete(context);
+		if (missing_ok)
+			return NULL;
+		report_damage(segment->key.relid, segment->key.root, problem);
+	}
 	decoded->column = column;
 	decoded->chunk = number;
 	decoded->context = context;
@@ -642,7 +662,7 @@ fetch_slowly(TableSegment *segment, TableColumn *column, uint32 row, bool *isnul
 		*isnull = false;
 		return value_at(column, column->values, column->offsets, row);
 	}
-	decoded = get_chunk(segment, column, chunk);
+	decoded = get_chunk(segment, column, chunk, false);
 	row -= chunk * column->root->chunk_rows;
 	*isnull = ColumnIsNull(&decoded->view, row);
 	if (*isnull)
@@ -688,6 +708,25 @@ TableSegmentFetch(TableSegment *segment, AttrNumber attnum, uint32 row, bool *is
 		return (Datum) 0;
 	}
 	return fetch_slowly(segment, column, row, isnull, copies);
+}
+
+bool
+TableSegmentHasRow(Relation rel, TableRef ref)
+{
+	TableSegment *segment = open_segment(rel, rel->rd_rel->reltoastrelid, ref.root, true);
+	uint32		row = TableRefRow(ref);
+
+	if (segment == NULL || segment->tag != TableRefTag(ref) || row >= segment->rows)
+		return false;
+	for (uint32 i = 1; i <= segment->natts; i++)
+	{
+		TableColumn *column = &segment->columns[i];
+
+		if (!column->dropped && (column->map == NULL || column->broken) &&
+			get_chunk(segment, column, row / column->root->chunk_rows, true) == NULL)
+			return false;
+	}
+	return true;
 }
 
 /* ---- chunks ---- */
@@ -789,7 +828,7 @@ TableSegmentView(TableSegment *segment, AttrNumber attnum, uint32 first, uint32 
 	}
 	else
 	{
-		TableDecoded *decoded = get_chunk(segment, column, chunk);
+		TableDecoded *decoded = get_chunk(segment, column, chunk, false);
 
 		decoded->pins++;
 		TableSegmentViewEnd(hold);
@@ -840,5 +879,5 @@ TableSegmentTids(TableSegment *segment, uint32 first, uint32 n, ItemPointerData 
 void
 TableSegmentWarmRoot(Relation rel, Relation toast, Oid root)
 {
-	(void) TableSegmentWarm(open_segment(rel, RelationGetRelid(toast), root), 0);
+	(void) TableSegmentWarm(open_segment(rel, RelationGetRelid(toast), root, false), 0);
 }

@@ -227,8 +227,11 @@ tuple_data(StoreScan *scan, HeapTuple tuple, int32 *seq, Size *bytes)
 	return VARDATA_ANY(DatumGetPointer(data));
 }
 
-void *
-TableReadValue(Relation toast, Oid value, Size *len)
+/*
+ * As TableReadValue; NULL, if `missing_ok`, when chunks are missing.
+ */
+static void *
+read_value(Relation toast, Oid value, Size *len, bool missing_ok)
 {
 	StoreScan	scan;
 	HeapTuple	tuple;
@@ -245,6 +248,11 @@ TableReadValue(Relation toast, Oid value, Size *len)
 		const char *chunk = tuple_data(&scan, tuple, &seq, &bytes);
 
 		CHECK_FOR_INTERRUPTS();
+		if (seq != expected && missing_ok)
+		{
+			expected = 0;
+			break;
+		}
 		if (seq != expected || *len + bytes > STORE_MAX_BYTES)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
@@ -260,11 +268,28 @@ TableReadValue(Relation toast, Oid value, Size *len)
 		*len += bytes;
 	}
 	scan_end(&scan);
+	if (expected == 0 && missing_ok)
+	{
+		pfree(data);
+		return NULL;
+	}
 	if (expected == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("missing value %u in TOAST relation \"%s\"", value, RelationGetRelationName(toast))));
 	return data;
+}
+
+void *
+TableReadValue(Relation toast, Oid value, Size *len)
+{
+	return read_value(toast, value, len, false);
+}
+
+void *
+TableReadValueIfThere(Relation toast, Oid value, Size *len)
+{
+	return read_value(toast, value, len, true);
 }
 
 /*
