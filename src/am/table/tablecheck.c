@@ -20,6 +20,8 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "nodes/value.h"
 #include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -60,9 +62,10 @@ typedef struct CheckBlock
 
 typedef struct Check
 {
-	ReturnSetInfo *rsinfo;
+	MemoryContext context;		/* of the texts */
 	Relation	rel;
 	Relation	toast;
+	List	   *texts;			/* of problems, no more than MAX_PROBLEMS */
 	int			problems;
 	HTAB	   *segments;
 	HTAB	   *values;
@@ -80,16 +83,16 @@ problem(Check *check, const char *format,...)
 {
 	char		text[1024];
 	va_list		args;
-	Datum		value;
-	bool		isnull = false;
+	MemoryContext old;
 
 	if (check->problems++ >= MAX_PROBLEMS)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	value = CStringGetTextDatum(text);
-	tuplestore_putvalues(check->rsinfo->setResult, check->rsinfo->setDesc, &value, &isnull);
+	old = MemoryContextSwitchTo(check->context);
+	check->texts = lappend(check->texts, makeString(pstrdup(text)));
+	MemoryContextSwitchTo(old);
 }
 
 static HTAB *
@@ -487,12 +490,53 @@ check_rest(Check *check)
 		problem(check, "TOAST value %u: nothing refers to it; VACUUM FULL removes it", value->value);
 }
 
+static void
+check_all(Check *check)
+{
+	int			natts = RelationGetDescr(check->rel)->natts + 1;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "milvus check", ALLOCSET_DEFAULT_SIZES);
+	Snapshot	snapshot;
+
+	check->context = MemoryContextSwitchTo(context);
+	check->toast = table_open(check->rel->rd_rel->reltoastrelid, AccessShareLock);
+	check->segments = make_hash("milvus check segments", sizeof(CheckSegment));
+	check->values = make_hash("milvus check values", sizeof(CheckValue));
+	check->pure = make_hash("milvus check blocks", sizeof(CheckBlock));
+	check->nblocks = RelationGetNumberOfBlocks(check->rel);
+	check->datums = palloc(natts * sizeof(Datum));
+	check->isnull = palloc(natts * sizeof(bool));
+	check->ids = palloc(natts * sizeof(Oid));
+	/*
+	 * A TOAST value that this snapshot sees has a tuple that refers to it, and the snapshot keeps
+	 * that tuple until it was looked at.
+	 */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	collect_values(check, snapshot);
+	check_manifest(check);
+	check_pages(check);
+	check_rest(check);
+	UnregisterSnapshot(snapshot);
+	table_close(check->toast, AccessShareLock);
+	MemoryContextSwitchTo(check->context);
+	MemoryContextDelete(context);
+}
+
+static void
+put_text(ReturnSetInfo *rsinfo, const char *text)
+{
+	Datum		value = CStringGetTextDatum(text);
+	bool		isnull = false;
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
+}
+
 Datum
 milvus_check_table(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
-	Check		check = {.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo};
-	Snapshot	snapshot;
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Check		check = {0};
+	ListCell   *cell;
 
 	/* on a standby nobody seals, and such a lock cannot be had */
 	check.rel = table_open(relid, RecoveryInProgress() ? AccessShareLock : ShareUpdateExclusiveLock);
@@ -504,36 +548,21 @@ milvus_check_table(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(check.rel));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (OidIsValid(check.rel->rd_rel->reltoastrelid))
+		check_all(&check);
+	if (check.problems > 0 && RecoveryInProgress())
 	{
-		int			natts = RelationGetDescr(check.rel)->natts + 1;
+		/* what is replayed meanwhile can look like a problem, but not twice the same */
+		Check		again = {.rel = check.rel};
 
-		check.toast = table_open(check.rel->rd_rel->reltoastrelid, AccessShareLock);
-		check.segments = make_hash("milvus check segments", sizeof(CheckSegment));
-		check.values = make_hash("milvus check values", sizeof(CheckValue));
-		check.pure = make_hash("milvus check blocks", sizeof(CheckBlock));
-		check.nblocks = RelationGetNumberOfBlocks(check.rel);
-		check.datums = palloc(natts * sizeof(Datum));
-		check.isnull = palloc(natts * sizeof(bool));
-		check.ids = palloc(natts * sizeof(Oid));
-		/*
-		 * A TOAST value that this snapshot sees has a tuple that refers to it, and the snapshot
-		 * keeps that tuple until it was looked at.
-		 */
-		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		collect_values(&check, snapshot);
-		check_manifest(&check);
-		check_pages(&check);
-		check_rest(&check);
-		UnregisterSnapshot(snapshot);
-		table_close(check.toast, AccessShareLock);
+		check_all(&again);
+		check.texts = list_intersection(check.texts, again.texts);
+		check.problems = again.problems < MAX_PROBLEMS ? list_length(check.texts) :
+			Min(check.problems, again.problems);
 	}
-	if (check.problems > MAX_PROBLEMS)
-	{
-		int			more = check.problems - MAX_PROBLEMS;
-
-		check.problems = 0;
-		problem(&check, "... and %d more problems", more);
-	}
+	foreach(cell, check.texts)
+		put_text(rsinfo, strVal(lfirst(cell)));
+	if (check.problems > list_length(check.texts))
+		put_text(rsinfo, psprintf("... and %d more problems", check.problems - list_length(check.texts)));
 	table_close(check.rel, NoLock);
 	return (Datum) 0;
 }

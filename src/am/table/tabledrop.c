@@ -69,7 +69,9 @@ TableDropSegment(Relation rel, Relation toast, const TableSegmentEntry *entry)
 
 	TableSegmentEvict(segment, 0);
 	values = TableSegmentValues(toast, entry->root, &n);
-	TableDeleteValues(toast, values, n, NULL);
+	/* one by one: what lies between them is others', dead ones too, whose pages a scan would prune */
+	for (int i = 0; i < n; i++)
+		TableDeleteValue(toast, values[i]);
 	pfree(values);
 	TableDeleteEntry(rel, entry->number);
 	/* backends that have the segment open let go of it, and of its files' space */
