@@ -30,4 +30,5 @@ _PG_init(void)
 	ColumnScanInstall();
 	CoordInit();
 	TableOptionsInit();
+	TableNeedInit();
 }
