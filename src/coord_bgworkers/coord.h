@@ -10,6 +10,7 @@
 #ifndef MILVUS_COORD_H
 #define MILVUS_COORD_H
 
+#include "postmaster/bgworker.h"
 #include "storage/lock.h"
 #include "utils/rel.h"
 
@@ -81,11 +82,13 @@ extern void CoordThrottleUnder(const LOCKTAG *tag);
  * it does now, for the views and pg_stat_activity; outside of a transaction.  CoordDismissed: whether it was told
  * to leave, and an error comes from that.
  *
- * The session: CoordIsBlocked, whether there is such a command now; CoordReportDismissal, its error.
+ * The session: CoordLaunch registers the worker, whose end the session is told of; while the server has no room for one it
+ * waits for ten seconds, then it is an error.  Interruptible.  CoordIsBlocked, whether there is such a command now; CoordReportDismissal, its error.
  */
 extern bool CoordEnter(Oid database);
 extern void CoordEnterJob(Oid relid, CoordJobKind kind);
 extern bool CoordDismissed(void);
+extern BackgroundWorkerHandle *CoordLaunch(BackgroundWorker *worker);
 extern bool CoordIsBlocked(void);
 extern void CoordReportDismissal(void) pg_attribute_noreturn();
 

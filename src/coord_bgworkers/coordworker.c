@@ -36,6 +36,9 @@
 #define NICENESS 15
 /* Without preload, between two looks whether somebody wants the database: ms. */
 #define WANTED_INTERVAL 500
+/* Whoever waits for a worker that the server has no room for: how long, and between two attempts: ms. */
+#define LAUNCH_WAIT 10000
+#define LAUNCH_INTERVAL 50
 /* Longest sleep of the throttle, in multiples of milvus.worker_cost_delay. */
 #define MAX_DELAY_FACTOR 4
 
@@ -641,31 +644,51 @@ typedef struct DynamicArgs
 
 StaticAssertDecl(sizeof(DynamicArgs) <= BGW_EXTRALEN, "worker arguments must fit");
 
-static bool
-start_dynamic(Oid relation, CoordJobKind kind, int64 delay, dsm_handle result,
-			  BackgroundWorkerHandle **handle)
+static void
+describe_dynamic(BackgroundWorker *worker, Oid relation, CoordJobKind kind, int64 delay, dsm_handle result)
 {
-	BackgroundWorker worker;
 	DynamicArgs args = {MyDatabaseId, relation, kind, (int) delay, result};
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "milvus");
-	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "CoordDynamicMain");
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "milvus worker: %s", CoordKindName(kind));
-	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "milvus worker");
-	if (handle != NULL)
-		worker.bgw_notify_pid = MyProcPid;
-	memcpy(worker.bgw_extra, &args, sizeof(args));
-	return RegisterDynamicBackgroundWorker(&worker, handle);
+	memset(worker, 0, sizeof(*worker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = BGW_NEVER_RESTART;
+	snprintf(worker->bgw_library_name, sizeof(worker->bgw_library_name), "milvus");
+	snprintf(worker->bgw_function_name, sizeof(worker->bgw_function_name), "CoordDynamicMain");
+	snprintf(worker->bgw_name, sizeof(worker->bgw_name), "milvus worker: %s", CoordKindName(kind));
+	snprintf(worker->bgw_type, sizeof(worker->bgw_type), "milvus worker");
+	memcpy(worker->bgw_extra, &args, sizeof(args));
 }
 
 bool
 CoordStartDynamic(Oid relation, CoordJobKind kind, int64 delay)
 {
-	return start_dynamic(relation, kind, delay, 0, NULL);
+	BackgroundWorker worker;
+
+	describe_dynamic(&worker, relation, kind, delay, 0);
+	return RegisterDynamicBackgroundWorker(&worker, NULL);
+}
+
+BackgroundWorkerHandle *
+CoordLaunch(BackgroundWorker *worker)
+{
+	BackgroundWorkerHandle *handle;
+	TimestampTz start = GetCurrentTimestamp();
+
+	worker->bgw_notify_pid = MyProcPid;
+	while (!RegisterDynamicBackgroundWorker(worker, &handle))
+	{
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LAUNCH_WAIT))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("could not start a background worker"),
+					 errhint("You might need to increase \"max_worker_processes\".")));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LAUNCH_INTERVAL,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return handle;
 }
 
 static void
@@ -785,14 +808,12 @@ CoordRunDue(CoordRunResult *result)
 {
 	dsm_segment *segment = dsm_create(sizeof(CoordRunResult), 0);
 	CoordRunResult *shared = dsm_segment_address(segment);
+	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
 
 	memset(shared, 0, sizeof(*shared));
-	if (!start_dynamic(InvalidOid, COORD_SCAN, 0, dsm_segment_handle(segment), &handle))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not start a background worker"),
-				 errhint("You might need to increase \"max_worker_processes\".")));
+	describe_dynamic(&worker, InvalidOid, COORD_SCAN, 0, dsm_segment_handle(segment));
+	handle = CoordLaunch(&worker);
 	/* also when the session ends meanwhile */
 	PG_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
 	{

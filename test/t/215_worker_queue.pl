@@ -210,7 +210,7 @@ becomes(q{(SELECT count(*) = 1 FROM milvus.workers WHERE role = 'session worker'
 add_items(10001);
 becomes(q{(SELECT state = 'queued' FROM milvus.jobs WHERE kind = 'seal index')}, 'a job waits');
 my ($rc, $out, $err) = $node->psql('postgres', q{SELECT milvus.run_jobs()});
-like($err, qr/ERROR:  could not start a background worker\nHINT:  .*max_worker_processes/, 'who cannot wait is told');
+like($err, qr/ERROR:  could not start a background worker\nHINT:  .*max_worker_processes/, 'who finds none for ten seconds is told');
 is($node->safe_psql('postgres', q{SELECT state FROM milvus.jobs WHERE kind = 'seal index'}), 'queued', 'it still waits');
 configure('milvus.debug_point' => '');
 $node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM milvus.workers WHERE role = 'session worker'});

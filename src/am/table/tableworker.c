@@ -187,18 +187,13 @@ TableRunTask(Oid relid, TableTaskKind kind, TableCompactKind compact)
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_notify_pid = MyProcPid;
 	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "milvus");
 	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "TableWorkerMain");
 	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "milvus %s of table %u",
 			 kind == TABLE_TASK_FLUSH ? "seal" : "compaction", relid);
 	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "milvus table");
 	memcpy(worker.bgw_extra, &dsm, sizeof(dsm));
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not start a background worker"),
-				 errhint("You may need to increase max_worker_processes.")));
+	handle = CoordLaunch(&worker);
 	PG_ENSURE_ERROR_CLEANUP(terminate_worker, PointerGetDatum(handle));
 	{
 		/* (for isolation tests, which see a session wait only if it waits for a lock) */
