@@ -69,6 +69,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->attrs = bms_add_members(state->attrs, ColumnAttrs((Node *) plan->scan.plan.qual, varno, desc));
 	state->last_attr = last_member(state->attrs);
 	state->source = ColumnSourceBegin(&node->ss.ps, rel, estate->es_snapshot, varno, plan->custom_exprs);
+	ColumnSourceReads(state->source, state->attrs);
 	state->column_quals = ExecInitQual(plan->custom_exprs, &node->ss.ps);
 	state->last_qual_attr = last_member(ColumnAttrs((Node *) plan->custom_exprs, varno, desc));
 	state->next_word = COLUMN_BATCH_WORDS;

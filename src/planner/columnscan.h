@@ -69,6 +69,11 @@ typedef enum ColumnSourceKind
  */
 extern ColumnSource *ColumnSourceBegin(PlanState *ps, Relation rel, Snapshot snapshot, Index varno, List *quals);
 extern ColumnSourceKind ColumnSourceNext(ColumnSource *source, ColumnBatch *batch);
+/*
+ * Of ColumnSourceTuple() only these columns will be read (and those that the quals name); may be
+ * called more than once, before the first Next.  Not called: any.
+ */
+extern void ColumnSourceReads(ColumnSource *source, const Bitmapset *attrs);
 /* The slot of COLUMN_SOURCE_TUPLE (a slot of the table), valid until the next call. */
 extern TupleTableSlot *ColumnSourceTuple(ColumnSource *source);
 extern void ColumnSourceRescan(ColumnSource *source);

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/relscan.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
@@ -103,6 +104,8 @@ struct ColumnSource
 	/* tuples */
 	TableScanDesc scan;
 	TupleTableSlot *slot;
+	bool		reads_told;
+	Bitmapset  *reads;			/* columns that are read of it, as TableSlotReads takes them */
 	BlockNumber block;			/* the unit's blocks left: block .. end - 1 */
 	BlockNumber end;
 	bool		in_run;			/* scan is set to a run of blocks */
@@ -118,6 +121,15 @@ struct ColumnSource
 	uint32		tids_first;
 	ColumnSourceCounts counts;
 };
+
+static void
+add_reads(ColumnSource *source, const Bitmapset *attrs)
+{
+	int			attr = -1;
+
+	while ((attr = bms_next_member(attrs, attr)) >= 0)
+		source->reads = bms_add_member(source->reads, attr - FirstLowInvalidHeapAttributeNumber);
+}
 
 ColumnSource *
 ColumnSourceBegin(PlanState *ps, Relation rel, Snapshot snapshot, Index varno, List *quals)
@@ -145,8 +157,16 @@ ColumnSourceBegin(PlanState *ps, Relation rel, Snapshot snapshot, Index varno, L
 		attrs = ColumnAttrs((Node *) quals, varno, source->desc);
 		while ((attr = bms_next_member(attrs, attr)) >= 0)
 			source->last_attr = (AttrNumber) attr;
+		add_reads(source, attrs);
 	}
 	return source;
+}
+
+void
+ColumnSourceReads(ColumnSource *source, const Bitmapset *attrs)
+{
+	source->reads_told = true;
+	add_reads(source, attrs);
 }
 
 /* ---- what to read ---- */
@@ -632,6 +652,8 @@ next_run(ColumnSource *source)
 		MemoryContext old = MemoryContextSwitchTo(source->context);
 
 		source->slot = table_slot_create(source->rel, NULL);
+		if (source->reads_told)
+			TableSlotReads(source->slot, source->reads);
 		source->scan = table_beginscan_tidrange(source->rel, source->snapshot, &low, &high);
 		MemoryContextSwitchTo(old);
 	}

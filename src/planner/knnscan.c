@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "planner/knn.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -191,6 +192,15 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->batch = palloc(sizeof(ColumnBatch));
 	state->source = ColumnSourceBegin(&node->ss.ps, rel, estate->es_snapshot, plan->scan.scanrelid,
 									  state->columns);
+	ColumnSourceReads(state->source, state->rest_attrs);
+	ColumnSourceReads(state->source, bms_make_singleton(state->attnum));
+	if (node->ss.ps.ps_ProjInfo != NULL)
+	{
+		Bitmapset *columns = NULL;
+
+		pull_varattnos((Node *) plan->scan.plan.targetlist, plan->scan.scanrelid, &columns);
+		TableSlotReads(state->fetched, columns);
+	}
 }
 
 /* ---- reading ---- */

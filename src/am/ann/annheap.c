@@ -10,12 +10,15 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/sysattr.h"
 #include "access/tableam.h"
 #include "am/ann/ann.h"
+#include "am/table/table.h"
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -62,6 +65,7 @@ AnnHeapReaderBegin(Relation heap, Relation index, const AnnParams *params, Snaps
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	AnnHeapReader *reader = palloc0(sizeof(AnnHeapReader));
+	Bitmapset  *reads = NULL;
 
 	reader->context = context;
 	reader->row_context = AllocSetContextCreate(context, "ann table row", ALLOCSET_DEFAULT_SIZES);
@@ -72,14 +76,18 @@ AnnHeapReaderBegin(Relation heap, Relation index, const AnnParams *params, Snaps
 	reader->fetch = table_index_fetch_begin(heap);
 	reader->slot = table_slot_create(heap, NULL);
 	reader->column = index->rd_index->indkey.values[0];
-	if (reader->column == 0)
+	if (reader->column != 0)
+		reads = bms_make_singleton(reader->column - FirstLowInvalidHeapAttributeNumber);
+	else
 	{
 		List	   *expressions = RelationGetIndexExpressions(index);
 
+		pull_varattnos(linitial(expressions), 1, &reads);
 		reader->estate = CreateExecutorState();
 		reader->expression = ExecPrepareExpr(linitial(expressions), reader->estate);
 		GetPerTupleExprContext(reader->estate)->ecxt_scantuple = reader->slot;
 	}
+	TableSlotReads(reader->slot, reads);
 	MemoryContextSwitchTo(old);
 	return reader;
 }

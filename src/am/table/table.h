@@ -41,6 +41,16 @@ extern bool TableIsMilvus(Relation rel);
 extern const TableAmRoutine *TableAmMethods(void);
 extern const TupleTableSlotOps TTSOpsMilvus;
 
+/* ---- tableneed.c ---- */
+
+/*
+ * Only these columns (offset by FirstLowInvalidHeapAttributeNumber) will be read of the rows that the
+ * slot holds, should it be one of a milvus table; what leaves it is complete all the same.
+ */
+extern void TableSlotReads(TupleTableSlot *slot, const Bitmapset *columns);
+/* Called by _PG_init. */
+extern void TableNeedInit(void);
+
 /* ---- tablestub.c: stubs ---- */
 
 /* Bit of t_infomask2 that the server leaves unused (15 to 18). */

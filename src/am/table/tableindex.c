@@ -10,6 +10,7 @@
 
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/sysattr.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "am/table/tablehandler.h"
@@ -20,6 +21,7 @@
 #include "compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -42,12 +44,21 @@ typedef struct RowEvaluation
 static void
 evaluation_begin(RowEvaluation *evaluation, Relation table, IndexInfo *info)
 {
+	Bitmapset  *columns = NULL;
+
 	evaluation->info = info;
 	evaluation->estate = CreateExecutorState();
 	evaluation->context = GetPerTupleExprContext(evaluation->estate);
 	evaluation->slot = table_slot_create(table, NULL);
 	evaluation->context->ecxt_scantuple = evaluation->slot;
 	evaluation->predicate = ExecPrepareQual(info->ii_Predicate, evaluation->estate);
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+		if (info->ii_IndexAttrNumbers[i] != 0)
+			columns = bms_add_member(columns, info->ii_IndexAttrNumbers[i] - FirstLowInvalidHeapAttributeNumber);
+	pull_varattnos((Node *) info->ii_Expressions, 1, &columns);
+	pull_varattnos((Node *) info->ii_Predicate, 1, &columns);
+	TableSlotReads(evaluation->slot, columns);
+	bms_free(columns);
 }
 
 static void

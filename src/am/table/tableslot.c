@@ -11,8 +11,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/toast_internals.h"
+#include "am/table/tablesegment.h"
 #include "am/table/tableslot.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -64,6 +66,7 @@ table_slot_clear(TupleTableSlot *slot)
 	if (unlikely(table_slot->copied))
 		TableSlotForget(table_slot);
 	table_slot->stub = false;
+	table_slot->partial = false;
 	slot->tts_nvalid = 0;
 	slot->tts_flags |= TTS_FLAG_EMPTY;
 	ItemPointerSetInvalid(&slot->tts_tid);
@@ -117,9 +120,18 @@ compressed_again(Form_pg_attribute att, Datum value, MemoryContext context)
 	return DatumGetPointer(compressed) != NULL ? compressed : value;
 }
 
-/* Values of attributes up to natts of a stub. */
+/* Does anybody read the column of the rows in this slot? */
+static inline bool
+is_read(TableSlot *slot, int attnum)
+{
+	if (!slot->reads_known)
+		TableNeedFind(slot);
+	return slot->reads_all || bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, slot->reads);
+}
+
+/* Values of attributes up to natts of a stub; `whole`: those that nobody reads, too. */
 static void
-stub_getsomeattrs(TableSlot *table_slot, int natts)
+stub_getsomeattrs(TableSlot *table_slot, int natts, bool whole)
 {
 	TupleTableSlot *slot = &table_slot->base;
 	TupleTableSlot *inner = inner_in_step(slot);
@@ -165,6 +177,16 @@ stub_getsomeattrs(TableSlot *table_slot, int natts)
 			natts = i;
 			break;
 		}
+		if (i < in_stub && (segment->columns[i + 1].root->flags & TABLE_ROOT_KEPT) != 0)
+			continue;
+		/* a mapped value costs nothing */
+		if (!segment->columns[i + 1].trusted && !whole && !is_read(table_slot, i + 1))
+		{
+			slot->tts_values[i] = (Datum) 0;
+			slot->tts_isnull[i] = true;
+			table_slot->partial = true;
+			continue;
+		}
 		slot->tts_values[i] = TableSegmentFetch(segment, i + 1, TableRefRow(ref),
 												&slot->tts_isnull[i], table_slot->copies);
 		if (att->attlen == -1 && att->attstorage == TYPSTORAGE_PLAIN && !slot->tts_isnull[i] &&
@@ -184,7 +206,7 @@ table_slot_getsomeattrs(TupleTableSlot *slot, int natts)
 	Assert(!TTS_EMPTY(slot));
 	if (table_slot->stub)
 	{
-		stub_getsomeattrs(table_slot, natts);
+		stub_getsomeattrs(table_slot, natts, false);
 		return;
 	}
 	inner = inner_in_step(slot);
@@ -214,6 +236,27 @@ table_slot_is_current_xact_tuple(TupleTableSlot *slot)
 }
 #endif
 
+/* All values of a stub, for a copy of the row. */
+static void
+get_whole_stub(TableSlot *table_slot)
+{
+	TupleTableSlot *slot = &table_slot->base;
+	int			natts = slot->tts_tupleDescriptor->natts;
+
+	if (!table_slot->reads_known)
+		TableNeedFind(table_slot);
+	if (!table_slot->copies_reads)
+	{
+		if (table_slot->partial)
+			slot->tts_nvalid = 0;
+		table_slot->partial = false;
+		if (slot->tts_nvalid < natts)
+			stub_getsomeattrs(table_slot, natts, true);
+	}
+	/* those added since */
+	slot_getallattrs(slot);
+}
+
 /* A stub completed: a tuple with its header and all values. */
 static HeapTuple
 complete_stub(TableSlot *table_slot)
@@ -222,7 +265,7 @@ complete_stub(TableSlot *table_slot)
 	HeapTuple	stub = table_slot->inner.base.tuple;
 	HeapTuple	tuple;
 
-	slot_getallattrs(slot);
+	get_whole_stub(table_slot);
 	tuple = heap_form_tuple(slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
 	tuple->t_data->t_choice.t_heap = stub->t_data->t_choice.t_heap;
 	tuple->t_data->t_ctid = stub->t_data->t_ctid;
@@ -282,6 +325,7 @@ table_slot_copyslot(TupleTableSlot *dstslot, TupleTableSlot *srcslot)
 			TableSlotForget(dst);
 		inner->tts_ops->copyslot(inner, &src->inner.base.base);
 		dst->stub = src->stub;
+		dst->partial = false;
 		dst->relid = src->relid;
 		dstslot->tts_tid = inner->tts_tid;
 	}
@@ -324,7 +368,7 @@ table_slot_copy_minimal_tuple(TupleTableSlot *slot MILVUS_EXTRA_PARAMETER)
 	Assert(!TTS_EMPTY(slot));
 	if (!table_slot->stub)
 		return minimal_tuple_from_heap_tuple(table_slot_get_heap_tuple(slot) MILVUS_EXTRA_ARGUMENT);
-	slot_getallattrs(slot);
+	get_whole_stub(table_slot);
 	return heap_form_minimal_tuple(slot->tts_tupleDescriptor, slot->tts_values,
 								   slot->tts_isnull MILVUS_EXTRA_ARGUMENT);
 }

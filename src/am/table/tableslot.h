@@ -23,6 +23,7 @@ typedef struct TableSlot
 	BufferHeapTupleTableSlot inner;
 	bool		stub;			/* inner holds a stub */
 	bool		copied;			/* values in `copies` */
+	bool		partial;		/* columns that nobody reads were passed over, as null */
 	Oid			relid;			/* table of the stub */
 	MemoryContext copies;		/* values of columns that are not mapped; NULL until needed */
 
@@ -31,6 +32,15 @@ typedef struct TableSlot
 	Oid			segment_relid;
 	Oid			segment_root;
 	LocalTransactionId segment_lxid;
+
+	/* Who reads the slot; tableneed.c. */
+	struct PlanState *scan;		/* whose slot it is; NULL: nobody said */
+	const struct PlanState *reader; /* node above, when it gets this very slot from the scan */
+	int			reader_side;	/* OUTER_VAR or INNER_VAR */
+	bool		reads_known;	/* what follows is set */
+	bool		reads_all;
+	bool		copies_reads;	/* copies of the row are made by the reader, for itself */
+	Bitmapset  *reads;			/* columns, offset by FirstLowInvalidHeapAttributeNumber */
 } TableSlot;
 
 #define TTS_IS_MILVUS(slot) ((slot)->tts_ops == &TTSOpsMilvus)
@@ -66,6 +76,7 @@ TableSlotStored(TupleTableSlot *slot, Relation rel)
 	slot->tts_tid = inner->tts_tid;
 	slot->tts_tableOid = RelationGetRelid(rel);
 	table_slot->stub = tuple != NULL && TableTupleIsStub(tuple->t_data);
+	table_slot->partial = false;
 	table_slot->relid = RelationGetRelid(rel);
 }
 
@@ -78,4 +89,8 @@ extern TupleTableSlot *TableSlotGive(TupleTableSlot *slot);
 /* A complete copy of the slot's tuple, never a stub, with its header; palloc'd. */
 extern HeapTuple TableSlotCopyTuple(TupleTableSlot *slot);
 
+/* ---- tableneed.c ---- */
+
+/* Find out what slot->scan and its reader read. */
+extern void TableNeedFind(TableSlot *slot);
 #endif							/* MILVUS_TABLESLOT_H */
