@@ -108,7 +108,7 @@ typedef struct ColumnChunkFacts
 extern ColumnStatus ColumnInspect(const void *stored, size_t bytes, ColumnChunkFacts *facts);
 
 /*
- * Decode into the caller's arrays, sized by facts: nulls ((rows + 7) / 8 bytes, written
+ * Decode what ColumnInspect, which alone compares the checksum, has accepted, into the caller's arrays, sized by facts: nulls ((rows + 7) / 8 bytes, written
  * when has_nulls, else not touched), values (value_bytes), offsets (rows + 1; NULL for fixed width).
  * Never reads or writes out of bounds whatever the stored bytes are.
  */

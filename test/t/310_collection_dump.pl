@@ -1,5 +1,5 @@
-# Collections through pg_dump and restore (plain, and with parallel jobs), pg_dump of one schema, and a publication
-# FOR ALL TABLES: what is told of them is the same, and nothing but rows is published.
+# Collections through pg_dump and restore (plain, and with parallel jobs), pg_dump of one schema, a publication
+# FOR ALL TABLES, and ALTER EXTENSION UPDATE: what is told of them is the same, and nothing but rows is published.
 
 use strict;
 use warnings;
@@ -88,6 +88,31 @@ $node->safe_psql('postgres', q{SELECT milvus.release_collection('docs'), milvus.
 	milvus.create_alias('docs', 'other'), milvus.alter_collection_properties('docs', '{"x": 1}')});
 is($node->safe_psql('postgres', q{SELECT data FROM pg_logical_slot_get_changes('changes', NULL, NULL) WHERE data !~ '^(BEGIN|COMMIT)'}),
 	'', 'changes of definitions are not decoded');
+
+# an update of the extension, by a script that makes all its functions and views anew
+my $folder = $node->config_data('--sharedir') . '/extension';
+SKIP:
+{
+	skip 'the folder of extensions may not be written', 5 unless -w $folder;
+	my $version = $node->safe_psql('postgres', q{SELECT extversion FROM pg_extension WHERE extname = 'milvus'});
+	my $script = "$folder/milvus--$version--$version.next.sql";
+	append_to_file($script, $node->safe_psql('postgres', q{
+		SELECT coalesce(pg_get_functiondef(p.oid) || ';', 'CREATE OR REPLACE VIEW ' || c.oid::regclass || ' AS ' || pg_get_viewdef(c.oid))
+		FROM pg_depend d
+		LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid AND p.prokind IN ('f', 'p')
+		LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind = 'v'
+		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND COALESCE(p.oid, c.oid) IS NOT NULL
+			AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'milvus')}));
+	my $before = told('plain');
+	my ($rc, $out, $err) = $node->psql('plain', "ALTER EXTENSION milvus UPDATE TO '$version.next'");
+	unlink $script;
+	is($err, '', 'the extension is updated');
+	is($node->safe_psql('plain', q{SELECT extversion FROM pg_extension WHERE extname = 'milvus'}), "$version.next", 'to the next version');
+	is(told('plain'), $before, 'update: the same is told');
+	is($node->safe_psql('plain', q{SELECT count(*) FROM milvus.search('docs', '[[1,2,3,4]]', "limit" => 10)}), 10, 'update: collections are searched');
+	is($node->safe_psql('plain', q{INSERT INTO books.things (tenant, v, sp, "parts[w]") VALUES (1, B'1'::bit(16), '{1:1}/5', '{"[1,2]"}') RETURNING id}),
+		12, 'update: keys go on');
+}
 
 $node->stop;
 done_testing();
