@@ -139,6 +139,23 @@ SET ROLE table_reader;
 SELECT count(*), bool_or(columns::text ~ 'min') AS ranges FROM milvus.table_segments('stored');
 RESET ROLE;
 
+-- who may not read the referenced table has a new foreign key checked row by row
+CREATE TABLE referenced (id int PRIMARY KEY);
+INSERT INTO referenced SELECT generate_series(1, 3000);
+GRANT REFERENCES ON referenced TO table_reader;
+CREATE TABLE referencing (id int PRIMARY KEY, r int, note text) USING milvus;
+INSERT INTO referencing SELECT i, i, 'a note on row ' || i FROM generate_series(1, 3000) i;
+ALTER TABLE referencing OWNER TO table_reader;
+SELECT count(*) FROM milvus.flush_table('referencing');
+SET ROLE table_reader;
+ALTER TABLE referencing ADD FOREIGN KEY (r) REFERENCES referenced;
+ALTER TABLE referencing DROP CONSTRAINT referencing_r_fkey;
+RESET ROLE;
+DELETE FROM referenced WHERE id = 2000;
+SET ROLE table_reader;
+ALTER TABLE referencing ADD FOREIGN KEY (r) REFERENCES referenced;
+RESET ROLE;
+
 DROP VIEW segments;
-DROP TABLE plain, stored, fast, parts;
+DROP TABLE plain, stored, fast, parts, referencing, referenced;
 DROP ROLE table_reader;
