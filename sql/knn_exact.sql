@@ -248,6 +248,17 @@ SELECT id FROM mixed WHERE leaky(id) AND id < 9 ORDER BY v <-> '[1,2,3]' LIMIT 3
 RESET ROLE;
 SELECT id FROM mixed ORDER BY v <-> '[1,2,3]' LIMIT 3;
 
+-- values of one size in bytes, with other numbers of elements: an error as without the scan
+CREATE TABLE widths (id int PRIMARY KEY, half halfvec, tiny int8vec) USING milvus;
+INSERT INTO widths
+	SELECT i, array_fill(i % 100, ARRAY[32 - i % 2])::real[]::vector::halfvec,
+		array_fill(i % 100, ARRAY[32 - i % 2])::real[]::vector::int8vec
+	FROM generate_series(0, 2999) i;
+SELECT count(*) FROM milvus.flush_table('widths');
+SELECT count(*) FROM (SELECT FROM widths ORDER BY half <-> array_fill(6.1, ARRAY[32])::real[]::vector::halfvec LIMIT 1) nearest;
+SELECT count(*) FROM (SELECT FROM widths ORDER BY tiny <-> array_fill(6, ARRAY[32])::real[]::vector::int8vec LIMIT 1) nearest;
+SELECT id FROM widths WHERE id % 2 = 0 AND id < 90 ORDER BY tiny <-> array_fill(6, ARRAY[32])::real[]::vector::int8vec LIMIT 3;
+
 SET client_min_messages = warning;
 DROP SCHEMA knn_exact CASCADE;
 DROP ROLE regress_knn_reader;

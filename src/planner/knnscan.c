@@ -412,7 +412,10 @@ static void
 take_view(KnnScanState *state, uint32 start, uint32 n, const ColumnView *view)
 {
 	const ColumnBatch *batch = state->batch;
+	/* float32 fill a value; of smaller elements one width has several numbers, told by the header */
+	bool one_number = state->targets[0].query.function.element == KNN_FLOAT32;
 	const uint8 *elements = NULL;
+	const uint8 *model = NULL;
 	uint32 offset = 0;
 	uint32 end = start + n;
 	uint32 i;
@@ -431,9 +434,9 @@ take_view(KnnScanState *state, uint32 start, uint32 n, const ColumnView *view)
 			continue;
 		}
 		value = view->values + (view->width != 0 ? (Size) row * view->width : view->offsets[row]);
-		if (elements == NULL || view->width == 0)
+		if (elements == NULL || view->width == 0 ||
+			(!one_number && memcmp(value, model, offset) != 0))
 		{
-			/* values of one width have elements of one number, at one place */
 			elements = KnnElements(&state->targets[0].query, value);
 			if (elements == NULL)
 			{
@@ -442,11 +445,13 @@ take_view(KnnScanState *state, uint32 start, uint32 n, const ColumnView *view)
 				continue;
 			}
 			offset = elements - value;
+			model = value;
 		}
 		if (view->width != 0)
 		{
 			while (run < PIECE_ROWS && i + run < end && selected(batch, i + run) &&
-				   !ColumnIsNull(view, row + run))
+				   !ColumnIsNull(view, row + run) &&
+				   (one_number || memcmp(value + (Size) run * view->width, model, offset) == 0))
 				run++;
 		}
 		take_scores(state, i, run, value + offset, view->width);
