@@ -156,6 +156,14 @@ SET ROLE table_reader;
 ALTER TABLE referencing ADD FOREIGN KEY (r) REFERENCES referenced;
 RESET ROLE;
 
+-- bounds of texts are cut between characters
+CREATE TABLE wide (id int PRIMARY KEY, note text) USING milvus;
+INSERT INTO wide SELECT i, 'x' || repeat('é', 40) || i FROM generate_series(1, 3000) i;
+SELECT count(*) FROM milvus.flush_table('wide');
+SELECT octet_length(columns -> 'note' ->> 'min') AS min, octet_length(columns -> 'note' ->> 'max_prefix') AS max,
+	octet_length(convert_to(columns::text, 'LATIN1')) > 0 AS valid
+FROM milvus.table_segments('wide');
+
 DROP VIEW segments;
-DROP TABLE plain, stored, fast, parts, referencing, referenced;
+DROP TABLE plain, stored, fast, parts, referencing, referenced, wide;
 DROP ROLE table_reader;
