@@ -164,6 +164,18 @@ SELECT octet_length(columns -> 'note' ->> 'min') AS min, octet_length(columns ->
 	octet_length(convert_to(columns::text, 'LATIN1')) > 0 AS valid
 FROM milvus.table_segments('wide');
 
+-- rows of a page that are too much for a segment's column stay growing for the next one
+CREATE TABLE heavy (id int PRIMARY KEY, note text) USING milvus;
+INSERT INTO heavy SELECT i, repeat(i::text, 100000 / length(i::text)) FROM generate_series(1, 40) i;
+SET milvus.debug_point = 'small-columns:fail';
+SELECT count(*) FROM milvus.flush_table('heavy');
+RESET milvus.debug_point;
+SELECT state, rows FROM milvus.table_segments('heavy');
+SELECT count(*) FROM milvus.flush_table('heavy');
+SELECT state, rows FROM milvus.table_segments('heavy');
+SELECT * FROM milvus.check_table('heavy');
+SELECT count(*) FROM heavy WHERE note = repeat(id::text, 100000 / length(id::text));
+
 DROP VIEW segments;
-DROP TABLE plain, stored, fast, parts, referencing, referenced, wide;
+DROP TABLE plain, stored, fast, parts, referencing, referenced, wide, heavy;
 DROP ROLE table_reader;
