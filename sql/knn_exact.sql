@@ -219,6 +219,19 @@ SET min_parallel_table_scan_size = 0;
 EXPLAIN (COSTS OFF) SELECT id FROM m WHERE cat = 3 ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 5;
 SELECT compare('m', 'v', op, '''[1,1,1,1,1,1,1,1,1,1,1,1]''::vector', qual, k) FROM (VALUES ('<->'), ('<=>')) o(op), (VALUES (5), (2000)) n(k),
 	(VALUES ('true'), ('cat = 3'), ('id % 50 = 1')) c(qual);
+-- what EXPLAIN ANALYZE says is there when the workers have gone
+CREATE FUNCTION rows_read(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE line text; total bigint := 0;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+		total := total + coalesce(substring(line FROM 'Rows Read by [A-Z].*: ([0-9]+)')::bigint, 0);
+	END LOOP;
+	RETURN total;
+END $$;
+SELECT rows_read('SELECT id FROM m ORDER BY v <-> ''[1,1,1,1,1,1,1,1,1,1,1,1]'' LIMIT 5') = (SELECT count(*) FROM m) AS all_read;
+-- executed again
+SELECT g, (SELECT count(*) FROM (SELECT id FROM m ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 5) s WHERE s.id > g) AS rows
+FROM generate_series(-3, -1) g;
 RESET max_parallel_workers_per_gather;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;

@@ -97,6 +97,7 @@ static Size estimate_dsm(CustomScanState *node, ParallelContext *context);
 static void initialize_dsm(CustomScanState *node, ParallelContext *context, void *shared);
 static void reinitialize_dsm(CustomScanState *node, ParallelContext *context, void *shared);
 static void initialize_worker(CustomScanState *node, shm_toc *toc, void *shared);
+static void shutdown_scan(CustomScanState *node);
 static void explain_scan(CustomScanState *node, List *ancestors, ExplainState *es);
 
 const CustomScanMethods KnnScanMethods = {
@@ -114,6 +115,7 @@ static const CustomExecMethods exec_methods = {
 	.InitializeDSMCustomScan = initialize_dsm,
 	.ReInitializeDSMCustomScan = reinitialize_dsm,
 	.InitializeWorkerCustomScan = initialize_worker,
+	.ShutdownCustomScan = shutdown_scan,
 	.ExplainCustomScan = explain_scan,
 };
 
@@ -742,6 +744,16 @@ static void
 initialize_worker(CustomScanState *node, shm_toc *toc, void *shared)
 {
 	ColumnSourceAttach(((KnnScanState *) node)->source, shared);
+}
+
+/* Before the shared memory goes, with what EXPLAIN and another execution need of it. */
+static void
+shutdown_scan(CustomScanState *node)
+{
+	KnnScanState *state = (KnnScanState *) node;
+
+	if (state->source != NULL)
+		ColumnSourceShutdown(state->source);
 }
 
 /* ---- EXPLAIN ---- */
