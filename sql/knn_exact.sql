@@ -229,9 +229,15 @@ BEGIN
 	RETURN total;
 END $$;
 SELECT rows_read('SELECT id FROM m ORDER BY v <-> ''[1,1,1,1,1,1,1,1,1,1,1,1]'' LIMIT 5') = (SELECT count(*) FROM m) AS all_read;
--- executed again
+-- executed again; LIMIT that is unknown, and is none
 SELECT g, (SELECT count(*) FROM (SELECT id FROM m ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 5) s WHERE s.id > g) AS rows
 FROM generate_series(-3, -1) g;
+SET plan_cache_mode = force_generic_plan;
+PREPARE nearest(bigint) AS SELECT count(*) = least($1, (SELECT count(*) FROM m)) AS found FROM (SELECT id FROM m ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT $1) s;
+EXECUTE nearest(5);
+EXECUTE nearest(NULL);
+DEALLOCATE nearest;
+RESET plan_cache_mode;
 RESET max_parallel_workers_per_gather;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;

@@ -31,6 +31,9 @@
 #define FIRST_ROWS 100
 #define GROWTH 4
 
+/* Kept where the table cannot be read a second time. */
+#define ALL_ROWS (PG_INT64_MAX / GROWTH)
+
 /* Rows whose distances are computed between two looks at the heap. */
 #define PIECE_ROWS 256
 
@@ -214,7 +217,7 @@ first_rows(KnnScanState *state)
 
 		/* without LIMIT, how many is not known; wrong values are LIMIT's to complain about */
 		if (isnull && cell == list_head(state->limit_exprs))
-			return FIRST_ROWS;
+			return state->css.ss.ps.plan->parallel_aware ? ALL_ROWS : FIRST_ROWS;
 		if (!isnull && value > 0)
 			rows += Min(value, INT_MAX);
 	}
