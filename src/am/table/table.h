@@ -167,7 +167,7 @@ extern TableRef TableBuilderNextRef(TableBuilder *builder);
 extern bool TableBuilderFits(const TableBuilder *builder, const Datum *values, const bool *isnull);
 /*
  * Add a row: values of all columns, detoasted here.  Returns its row number, or -1 when the
- * row may not be in a segment (a value too large), nothing added.
+ * row may not be in this segment (a value too large, or a column), nothing added.
  */
 extern int64 TableBuilderAdd(TableBuilder *builder, ItemPointer tid, const Datum *values, const bool *isnull);
 extern bool TableBuilderIsFull(const TableBuilder *builder);
