@@ -643,8 +643,9 @@ read_on(KnnScanState *state)
 	/* not as many as could be kept: these were all */
 	if (answer->heap.n < answer->heap.k)
 		return false;
+	/* a sort above asks for all; what LIMIT takes is among the nearest of each process */
 	if (state->css.ss.ps.plan->parallel_aware)
-		elog(ERROR, "more rows asked of a parallel search than LIMIT says");
+		return false;
 	single->bound = answer->heap.places[answer->heap.n - 1];
 	single->bounded = true;
 	single->query = answer->query;
