@@ -219,6 +219,44 @@ SET min_parallel_table_scan_size = 0;
 EXPLAIN (COSTS OFF) SELECT id FROM m WHERE cat = 3 ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 5;
 SELECT compare('m', 'v', op, '''[1,1,1,1,1,1,1,1,1,1,1,1]''::vector', qual, k) FROM (VALUES ('<->'), ('<=>')) o(op), (VALUES (5), (2000)) n(k),
 	(VALUES ('true'), ('cat = 3'), ('id % 50 = 1')) c(qual);
+-- what EXPLAIN ANALYZE says is there when the workers have gone
+CREATE FUNCTION rows_read(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE line text; total bigint := 0;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+		total := total + coalesce(substring(line FROM 'Rows Read by [A-Z].*: ([0-9]+)')::bigint, 0);
+	END LOOP;
+	RETURN total;
+END $$;
+SELECT rows_read('SELECT id FROM m ORDER BY v <-> ''[1,1,1,1,1,1,1,1,1,1,1,1]'' LIMIT 5') = (SELECT count(*) FROM m) AS all_read;
+-- executed again; LIMIT that is unknown, and is none
+SELECT g, (SELECT count(*) FROM (SELECT id FROM m ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 5) s WHERE s.id > g) AS rows
+FROM generate_series(-3, -1) g;
+SET plan_cache_mode = force_generic_plan;
+PREPARE nearest(bigint) AS SELECT count(*) = least($1, (SELECT count(*) FROM m)) AS found FROM (SELECT id FROM m ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT $1) s;
+EXECUTE nearest(5);
+EXECUTE nearest(NULL);
+DEALLOCATE nearest;
+RESET plan_cache_mode;
+-- parts of a partitioned table may be sorted once more, by which all is asked for
+CREATE TABLE halves (id int, v vector(16)) PARTITION BY RANGE (id);
+CREATE TABLE halves_1 PARTITION OF halves FOR VALUES FROM (0) TO (10000) USING milvus;
+CREATE TABLE halves_2 PARTITION OF halves FOR VALUES FROM (10000) TO (20000) USING milvus;
+INSERT INTO halves SELECT i, array_fill(i % 1000, ARRAY[16])::real[]::vector FROM generate_series(0, 19999) i;
+SELECT count(*) FROM milvus.flush_table('halves_1');
+SELECT count(*) FROM milvus.flush_table('halves_2');
+VACUUM ANALYZE halves;
+SET enable_seqscan = off;
+SET milvus.enable_column_scan = off;
+SET cpu_tuple_cost = 0.05;
+SET cpu_operator_cost = 0.0001;
+SET max_parallel_workers = 0;
+SELECT count(*) FROM (SELECT id FROM halves ORDER BY v <-> array_fill(5, ARRAY[16])::real[]::vector LIMIT 9900) s;
+RESET max_parallel_workers;
+RESET enable_seqscan;
+RESET milvus.enable_column_scan;
+RESET cpu_tuple_cost;
+RESET cpu_operator_cost;
 RESET max_parallel_workers_per_gather;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
@@ -247,6 +285,17 @@ SELECT id FROM mixed ORDER BY v <-> '[1,2,3]' LIMIT 3;
 SELECT id FROM mixed WHERE leaky(id) AND id < 9 ORDER BY v <-> '[1,2,3]' LIMIT 3;
 RESET ROLE;
 SELECT id FROM mixed ORDER BY v <-> '[1,2,3]' LIMIT 3;
+
+-- values of one size in bytes, with other numbers of elements: an error as without the scan
+CREATE TABLE widths (id int PRIMARY KEY, half halfvec, tiny int8vec) USING milvus;
+INSERT INTO widths
+	SELECT i, array_fill(i % 100, ARRAY[32 - i % 2])::real[]::vector::halfvec,
+		array_fill(i % 100, ARRAY[32 - i % 2])::real[]::vector::int8vec
+	FROM generate_series(0, 2999) i;
+SELECT count(*) FROM milvus.flush_table('widths');
+SELECT count(*) FROM (SELECT FROM widths ORDER BY half <-> array_fill(6.1, ARRAY[32])::real[]::vector::halfvec LIMIT 1) nearest;
+SELECT count(*) FROM (SELECT FROM widths ORDER BY tiny <-> array_fill(6, ARRAY[32])::real[]::vector::int8vec LIMIT 1) nearest;
+SELECT id FROM widths WHERE id % 2 = 0 AND id < 90 ORDER BY tiny <-> array_fill(6, ARRAY[32])::real[]::vector::int8vec LIMIT 3;
 
 SET client_min_messages = warning;
 DROP SCHEMA knn_exact CASCADE;

@@ -139,6 +139,43 @@ SET ROLE table_reader;
 SELECT count(*), bool_or(columns::text ~ 'min') AS ranges FROM milvus.table_segments('stored');
 RESET ROLE;
 
+-- who may not read the referenced table has a new foreign key checked row by row
+CREATE TABLE referenced (id int PRIMARY KEY);
+INSERT INTO referenced SELECT generate_series(1, 3000);
+GRANT REFERENCES ON referenced TO table_reader;
+CREATE TABLE referencing (id int PRIMARY KEY, r int, note text) USING milvus;
+INSERT INTO referencing SELECT i, i, 'a note on row ' || i FROM generate_series(1, 3000) i;
+ALTER TABLE referencing OWNER TO table_reader;
+SELECT count(*) FROM milvus.flush_table('referencing');
+SET ROLE table_reader;
+ALTER TABLE referencing ADD FOREIGN KEY (r) REFERENCES referenced;
+ALTER TABLE referencing DROP CONSTRAINT referencing_r_fkey;
+RESET ROLE;
+DELETE FROM referenced WHERE id = 2000;
+SET ROLE table_reader;
+ALTER TABLE referencing ADD FOREIGN KEY (r) REFERENCES referenced;
+RESET ROLE;
+
+-- bounds of texts are cut between characters
+CREATE TABLE wide (id int PRIMARY KEY, note text) USING milvus;
+INSERT INTO wide SELECT i, 'x' || repeat('é', 40) || i FROM generate_series(1, 3000) i;
+SELECT count(*) FROM milvus.flush_table('wide');
+SELECT octet_length(columns -> 'note' ->> 'min') AS min, octet_length(columns -> 'note' ->> 'max_prefix') AS max,
+	octet_length(convert_to(columns::text, 'LATIN1')) > 0 AS valid
+FROM milvus.table_segments('wide');
+
+-- rows of a page that are too much for a segment's column stay growing for the next one
+CREATE TABLE heavy (id int PRIMARY KEY, note text) USING milvus;
+INSERT INTO heavy SELECT i, repeat(i::text, 100000 / length(i::text)) FROM generate_series(1, 40) i;
+SET milvus.debug_point = 'small-columns:fail';
+SELECT count(*) FROM milvus.flush_table('heavy');
+RESET milvus.debug_point;
+SELECT state, rows FROM milvus.table_segments('heavy');
+SELECT count(*) FROM milvus.flush_table('heavy');
+SELECT state, rows FROM milvus.table_segments('heavy');
+SELECT * FROM milvus.check_table('heavy');
+SELECT count(*) FROM heavy WHERE note = repeat(id::text, 100000 / length(id::text));
+
 DROP VIEW segments;
-DROP TABLE plain, stored, fast, parts;
+DROP TABLE plain, stored, fast, parts, referencing, referenced, wide, heavy;
 DROP ROLE table_reader;

@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(milvus_list_workers);
@@ -42,6 +43,13 @@ static bool
 is_monitor(void)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+}
+
+/* Whether the caller owns a relation, which may be gone. */
+static bool
+owns(Oid relation)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) && MilvusOwnsRelation(relation);
 }
 
 static Datum
@@ -210,7 +218,7 @@ milvus_list_jobs(PG_FUNCTION_ARGS)
 		values[10] = Int32GetDatum((int32) job->attempts);
 		values[11] = CStringGetTextDatum(job->error);
 		nulls[11] = job->error[0] == '\0' ||
-			!(monitor || (OidIsValid(job->relation) && MilvusOwnsRelation(job->relation)));
+			!(monitor || owns(job->relation));
 		values[12] = Int64GetDatum((int64) job->rows);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}

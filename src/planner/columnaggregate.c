@@ -265,8 +265,8 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 {
 	AggregateState *state = (AggregateState *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	List	   *whiches = linitial_node(List, plan->custom_private);
-	List	   *attnums = lsecond_node(List, plan->custom_private);
+	List	   *whiches = linitial(plan->custom_private);
+	List	   *attnums = lsecond(plan->custom_private);
 	PlanState  *child = ExecInitNode(linitial(plan->custom_plans), estate, eflags);
 
 	node->custom_ps = list_make1(child);

@@ -87,7 +87,10 @@ extern void ColumnSourceEnd(ColumnSource *source);
 extern void ColumnSourceStore(ColumnSource *source, const ColumnBatch *batch, uint32 row,
 							  Bitmapset *attrs, TupleTableSlot *slot);
 
-/* Values of a column for the rows of a batch; valid as long as those of ColumnSourceStore. */
+/*
+ * Values of a column for rows of a batch, no more than ColumnSourceRun says, and one when it is
+ * constant; valid until the next call for the column.
+ */
 extern void ColumnSourceView(ColumnSource *source, const ColumnBatch *batch, AttrNumber attnum,
 							 uint32 first, uint32 n, ColumnView *view);
 

@@ -837,7 +837,7 @@ ColumnSourceView(ColumnSource *source, const ColumnBatch *batch, AttrNumber attn
 	ColumnCursor *cursor = get_cursor(source, attnum);
 
 	seek(source, cursor, batch->segment, first);
-	Assert(cursor->missing || first + n <= cursor->first + cursor->rows);
+	Assert(cursor->missing ? n == 1 : first + n <= cursor->first + cursor->rows);
 	*view = cursor->view;
 	view->rows = n;
 	if (!cursor->missing)
@@ -849,18 +849,6 @@ ColumnSourceView(ColumnSource *source, const ColumnBatch *batch, AttrNumber attn
 			view->values += (Size) skip * view->width;
 		else if (view->offsets != NULL)
 			view->offsets += skip;
-	}
-	else if (n > 1)
-	{
-		/* the one value, n times */
-		uint8	   *values = MemoryContextAlloc(source->operands, (Size) n * view->width + 1);
-		uint8	   *nulls = MemoryContextAlloc(source->operands, n / 8 + 1);
-
-		memset(nulls, cursor->missing_null ? 0xff : 0, n / 8 + 1);
-		for (uint32 i = 0; i < n && !cursor->missing_null; i++)
-			memcpy(values + (Size) i * view->width, cursor->view.values, view->width);
-		view->values = values;
-		view->nulls = nulls;
 	}
 }
 

@@ -32,6 +32,9 @@
 #define FIRST_ROWS 100
 #define GROWTH 4
 
+/* Kept where the table cannot be read a second time. */
+#define ALL_ROWS (PG_INT64_MAX / GROWTH)
+
 /* Rows whose distances are computed between two looks at the heap. */
 #define PIECE_ROWS 256
 
@@ -98,6 +101,7 @@ static Size estimate_dsm(CustomScanState *node, ParallelContext *context);
 static void initialize_dsm(CustomScanState *node, ParallelContext *context, void *shared);
 static void reinitialize_dsm(CustomScanState *node, ParallelContext *context, void *shared);
 static void initialize_worker(CustomScanState *node, shm_toc *toc, void *shared);
+static void shutdown_scan(CustomScanState *node);
 static void explain_scan(CustomScanState *node, List *ancestors, ExplainState *es);
 
 const CustomScanMethods KnnScanMethods = {
@@ -115,6 +119,7 @@ static const CustomExecMethods exec_methods = {
 	.InitializeDSMCustomScan = initialize_dsm,
 	.ReInitializeDSMCustomScan = reinitialize_dsm,
 	.InitializeWorkerCustomScan = initialize_worker,
+	.ShutdownCustomScan = shutdown_scan,
 	.ExplainCustomScan = explain_scan,
 };
 
@@ -222,7 +227,7 @@ first_rows(KnnScanState *state)
 
 		/* without LIMIT, how many is not known; wrong values are LIMIT's to complain about */
 		if (isnull && cell == list_head(state->limit_exprs))
-			return FIRST_ROWS;
+			return state->css.ss.ps.plan->parallel_aware ? ALL_ROWS : FIRST_ROWS;
 		if (!isnull && value > 0)
 			rows += Min(value, INT_MAX);
 	}
@@ -422,7 +427,10 @@ static void
 take_view(KnnScanState *state, uint32 start, uint32 n, const ColumnView *view)
 {
 	const ColumnBatch *batch = state->batch;
+	/* float32 fill a value; of smaller elements one width has several numbers, told by the header */
+	bool one_number = state->targets[0].query.function.element == KNN_FLOAT32;
 	const uint8 *elements = NULL;
+	const uint8 *model = NULL;
 	uint32 offset = 0;
 	uint32 end = start + n;
 	uint32 i;
@@ -441,9 +449,9 @@ take_view(KnnScanState *state, uint32 start, uint32 n, const ColumnView *view)
 			continue;
 		}
 		value = view->values + (view->width != 0 ? (Size) row * view->width : view->offsets[row]);
-		if (elements == NULL || view->width == 0)
+		if (elements == NULL || view->width == 0 ||
+			(!one_number && memcmp(value, model, offset) != 0))
 		{
-			/* values of one width have elements of one number, at one place */
 			elements = KnnElements(&state->targets[0].query, value);
 			if (elements == NULL)
 			{
@@ -452,11 +460,13 @@ take_view(KnnScanState *state, uint32 start, uint32 n, const ColumnView *view)
 				continue;
 			}
 			offset = elements - value;
+			model = value;
 		}
 		if (view->width != 0)
 		{
 			while (run < PIECE_ROWS && i + run < end && selected(batch, i + run) &&
-				   !ColumnIsNull(view, row + run))
+				   !ColumnIsNull(view, row + run) &&
+				   (one_number || memcmp(value + (Size) run * view->width, model, offset) == 0))
 				run++;
 		}
 		take_scores(state, i, run, value + offset, view->width);
@@ -643,8 +653,9 @@ read_on(KnnScanState *state)
 	/* not as many as could be kept: these were all */
 	if (answer->heap.n < answer->heap.k)
 		return false;
+	/* a sort above asks for all; what LIMIT takes is among the nearest of each process */
 	if (state->css.ss.ps.plan->parallel_aware)
-		elog(ERROR, "more rows asked of a parallel search than LIMIT says");
+		return false;
 	single->bound = answer->heap.places[answer->heap.n - 1];
 	single->bounded = true;
 	single->query = answer->query;
@@ -747,6 +758,16 @@ static void
 initialize_worker(CustomScanState *node, shm_toc *toc, void *shared)
 {
 	ColumnSourceAttach(((KnnScanState *) node)->source, shared);
+}
+
+/* Before the shared memory goes, with what EXPLAIN and another execution need of it. */
+static void
+shutdown_scan(CustomScanState *node)
+{
+	KnnScanState *state = (KnnScanState *) node;
+
+	if (state->source != NULL)
+		ColumnSourceShutdown(state->source);
 }
 
 /* ---- EXPLAIN ---- */

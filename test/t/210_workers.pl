@@ -18,6 +18,7 @@ my $node = new_node('main', conf => qq{
 	shared_preload_libraries = 'milvus'
 	milvus.growing_rows = $limit
 	max_worker_processes = 16
+	max_prepared_transactions = 2
 	restart_after_crash = on
 	log_min_messages = info});
 
@@ -117,6 +118,15 @@ becomes(q{(SELECT state = 'backing off' AND attempts >= 2 AND due > queued AND l
 	'a job that fails is tried again later, its error is kept');
 is($node->safe_psql('postgres', 'SET ROLE somebody; SELECT count(last_error) FROM milvus.jobs'), 0,
 	'others do not see the error');
+my $rows = 2 * $limit;
+$node->safe_psql('postgres', qq{CREATE TABLE gone (v vector(4));
+	CREATE INDEX gone_v ON gone USING ann (v vector_l2_ops);
+	INSERT INTO gone SELECT ARRAY[i, 1, 2, 3]::real[] FROM generate_series(1, $rows) i});
+becomes(q{(SELECT count(*) = 2 FROM milvus.jobs WHERE state = 'backing off' AND last_error <> '')}, 'another job fails');
+$node->safe_psql('postgres', q{BEGIN; DROP TABLE gone; PREPARE TRANSACTION 'drop'});
+$node->safe_psql('postgres', q{COMMIT PREPARED 'drop'});
+is($node->safe_psql('postgres', 'SET ROLE somebody; SELECT count(last_error) FROM milvus.jobs'), 0,
+	'not those about a relation that is gone either');
 debug_point('');
 becomes($sealed, 'it succeeds in the end');
 becomes($nothing_left, 'and is no job any more');

@@ -36,6 +36,8 @@
 #define TABLE_MAP_BYTES 1024
 #define TABLE_MAP_BLOCKS (TABLE_MAP_BYTES * 8)
 
+/* As table_open, of a relation that the user owns; otherwise an ERROR, without a lock. */
+extern Relation TableOpenOwned(Oid relid, LOCKMODE mode);
 /* Is rel a table of this access method? */
 extern bool TableIsMilvus(Relation rel);
 extern const TableAmRoutine *TableAmMethods(void);
@@ -175,7 +177,7 @@ extern TableRef TableBuilderNextRef(TableBuilder *builder);
 extern bool TableBuilderFits(const TableBuilder *builder, const Datum *values, const bool *isnull);
 /*
  * Add a row: values of all columns, detoasted here.  Returns its row number, or -1 when the
- * row may not be in a segment (a value too large), nothing added.
+ * row may not be in this segment (a value too large, or a column), nothing added.
  */
 extern int64 TableBuilderAdd(TableBuilder *builder, ItemPointer tid, const Datum *values, const bool *isnull);
 extern bool TableBuilderIsFull(const TableBuilder *builder);

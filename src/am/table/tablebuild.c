@@ -34,6 +34,8 @@
 
 /* Bytes of a column that are collected at most, when its chunk is not full before. */
 #define BUILD_MAX_BUFFER ((Size) 64 * 1024 * 1024)
+/* TABLE_MAX_COLUMN_BYTES, for tests */
+#define TEST_COLUMN_BYTES (1024 * 1024)
 /* Bytes of a string that its minimum and maximum keep. */
 #define BUILD_RANGE_BYTES 64
 
@@ -681,6 +683,9 @@ write_chunk(TableBuilder *builder, BuildColumn *column, uint32 rows)
 	root->nulls += chunk->nulls;
 	root->raw_bytes += chunk->raw_bytes;
 	root->stored_bytes += bytes;
+	/* nulls among vectors of one size take room, too; should another size come, offsets of 32 bits tell it all */
+	if (root->raw_bytes >= TABLE_MAX_COLUMN_BYTES - 2 * (uint64) TABLE_MAX_VALUE)
+		builder->full = true;
 
 	memmove(column->values, column->values + consumed, column->used - consumed);
 	column->used -= consumed;
@@ -816,14 +821,20 @@ stored_form(BuildColumn *column, Datum value, Size *len)
 }
 
 /*
- * Does the value fit a segment?  Asked before anything is read from out of line.
+ * Does the value fit the segment?  Asked before anything is read from out of line.  Whether the
+ * segment is full is asked between pages, and the rows of one page alone can be too much for a column.
  */
 static bool
 value_fits(const BuildColumn *column, Datum value)
 {
-	if (column->root.attlen == -1)
-		return toast_raw_datum_size(value) <= TABLE_MAX_VALUE;
-	return column->root.attlen != -2 || strlen(DatumGetCString(value)) < TABLE_MAX_VALUE;
+	uint64		limit;
+	Size		size;
+
+	if (column->root.attlen > 0)
+		return true;
+	limit = MILVUS_DEBUG_FAILS("small-columns") ? TEST_COLUMN_BYTES : TABLE_MAX_COLUMN_BYTES;
+	size = column->root.attlen == -1 ? toast_raw_datum_size(value) : strlen(DatumGetCString(value)) + 1;
+	return size <= TABLE_MAX_VALUE && column->bytes + size + MAXIMUM_ALIGNOF <= limit;
 }
 
 bool

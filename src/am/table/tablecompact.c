@@ -253,10 +253,10 @@ copy_rows(CompactBuild *build)
 			MemoryContext old;
 
 			TableWorkDone(build->work, ROW_VISITS - 1);
-			if (!is_alive(build->sources[i], row))
-				continue;
 			if (row % 64 == 0 && TableWorkWanted(build->work))
 				return false;
+			if (!is_alive(build->sources[i], row))
+				continue;
 			old = MemoryContextSwitchTo(build->row_context);
 			fetch_row(build, build->sources[i], row);
 			MemoryContextSwitchTo(old);
@@ -396,10 +396,10 @@ sort_rows(CompactBuild *build)
 
 			/* the dead are not written */
 			TableWorkDone(build->work, is_alive(build->sources[i], row) ? 1 : ROW_VISITS - 1);
-			if (!is_alive(build->sources[i], row))
-				continue;
 			if (row % 64 == 0 && TableWorkWanted(build->work))
 				return false;
+			if (!is_alive(build->sources[i], row))
+				continue;
 			ExecClearTuple(in);
 			old = MemoryContextSwitchTo(build->row_context);
 			for (int column = 0; column < ncolumns; column++)

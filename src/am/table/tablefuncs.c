@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -34,6 +35,22 @@ PG_FUNCTION_INFO_V1(milvus_compact_table);
 PG_FUNCTION_INFO_V1(milvus_load_table);
 PG_FUNCTION_INFO_V1(milvus_release_table);
 PG_FUNCTION_INFO_V1(milvus_table_segments);
+
+Relation
+TableOpenOwned(Oid relid, LOCKMODE mode)
+{
+	Relation	rel = NULL;
+
+	for (;;)
+	{
+		/* before anybody is kept waiting for the lock (autovacuum would be cancelled), and after */
+		if (!MilvusOwnsRelation(relid))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+		if (rel != NULL)
+			return rel;
+		rel = table_open(relid, mode);
+	}
+}
 
 /*
  * Open a milvus table that the function may be called for.
@@ -218,6 +235,16 @@ push_int(JsonbParseState **state, const char *name, uint64 number)
 	(void) pushJsonbValue(state, WJB_VALUE, &value);
 }
 
+/* Bounds of strings are cut after so many bytes: without what is left of a character at the end. */
+static const char *
+whole_characters(char *bound)
+{
+	int			len = (int) strlen(bound);
+
+	bound[pg_encoding_verifymbstr(GetDatabaseEncoding(), bound, len)] = '\0';
+	return bound;
+}
+
 /*
  * What a column of a segment is like: codecs, sizes, and the range of its values when that may
  * be told.  Ranges are by bytes for text, as segments have them.
@@ -283,8 +310,8 @@ describe_column(TableSegment *segment, Form_pg_attribute attr, bool ranges, Json
 		bool		varlena;
 
 		getTypeOutputInfo(attr->atttypid, &output, &varlena);
-		push_text(state, "min", OidOutputFunctionCall(output, minimum));
-		push_text(state, cut ? "max_prefix" : "max", OidOutputFunctionCall(output, maximum));
+		push_text(state, "min", whole_characters(OidOutputFunctionCall(output, minimum)));
+		push_text(state, cut ? "max_prefix" : "max", whole_characters(OidOutputFunctionCall(output, maximum)));
 	}
 	(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }

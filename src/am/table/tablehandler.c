@@ -132,10 +132,34 @@ table_fetch_row_version(Relation rel, ItemPointer tid, Snapshot snapshot, TupleT
 	return true;
 }
 
+/*
+ * A stub that was completed, as for a trigger, has left its page: its tuple there is looked at.
+ */
 static bool
 table_satisfies_snapshot(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
 {
-	return heap_am->tuple_satisfies_snapshot(rel, TableSlotInner(slot), snapshot);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&slot->tts_tid);
+	Buffer		buffer;
+	Page		page;
+	bool		satisfies = false;
+
+	if (BufferIsValid(((TableSlot *) slot)->inner.buffer))
+		return heap_am->tuple_satisfies_snapshot(rel, TableSlotInner(slot), snapshot);
+	buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(&slot->tts_tid));
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	if (offset <= PageGetMaxOffsetNumber(page) && ItemIdIsNormal(PageGetItemId(page, offset)))
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleData tuple = {
+			.t_len = ItemIdGetLength(item),.t_self = slot->tts_tid,.t_tableOid = RelationGetRelid(rel),
+			.t_data = (HeapTupleHeader) PageGetItem(page, item)
+		};
+
+		satisfies = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+	}
+	UnlockReleaseBuffer(buffer);
+	return satisfies;
 }
 
 /* ---- insert ---- */

@@ -314,7 +314,8 @@ TableCopyForCluster(Relation old, Relation new, Relation index, bool use_sort, T
 	rewrite.seal = seals(old, new, &rewrite.kept);
 	if (rewrite.seal)
 	{
-		rewrite.horizon = TableSealHorizon(old);
+		/* that by which rows become stubs: the horizon of now may have gone back since */
+		rewrite.horizon = TableFullHorizon(oldest_xmin);
 		rewrite.toast = table_open(new->rd_rel->reltoastrelid, RowExclusiveLock);
 		rewrite.old_toast = table_open(old->rd_rel->reltoastrelid, AccessShareLock);
 	}

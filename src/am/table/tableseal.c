@@ -76,9 +76,8 @@ TableSettledHorizon(Relation rel)
 }
 
 FullTransactionId
-TableSealHorizon(Relation rel)
+TableFullHorizon(TransactionId horizon)
 {
-	TransactionId horizon = TableSettledHorizon(rel);
 	FullTransactionId next = ReadNextFullTransactionId();
 	uint32		epoch = EpochFromFullTransactionId(next);
 
@@ -290,7 +289,7 @@ build_segment(SealPass *pass, uint32 min_rows, TableSegmentEntry *entry, StringI
 		TableWorkAbandon(work);
 		return false;
 	}
-	build->horizon = TableSealHorizon(work->rel);
+	build->horizon = TableFullHorizon(TableSettledHorizon(work->rel));
 	build->page_context = AllocSetContextCreate(CurrentMemoryContext, "milvus seal page", ALLOCSET_DEFAULT_SIZES);
 	build->builder = TableBuilderBegin(work->rel, work->toast, NULL, RelationGetDescr(work->rel));
 	MemoryContextSwitchTo(work->context);

@@ -163,8 +163,8 @@ extern TablePageResult TablePageRelink(Relation rel, BlockNumber block, TableRef
 
 /* ---- tableseal.c ---- */
 
-/* The same with its epoch. */
-extern FullTransactionId TableSealHorizon(Relation rel);
+/* A horizon with its epoch. */
+extern FullTransactionId TableFullHorizon(TransactionId horizon);
 
 /*
  * Ids of the values in the table's TOAST relation that a deformed tuple refers to, dropped columns
