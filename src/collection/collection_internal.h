@@ -48,6 +48,8 @@ extern char *JsonToText(Jsonb *json);
 /* A copy of an object (NULL: an empty one) where a key has this JSON; NULL: without the key. */
 extern Jsonb *JsonWith(Jsonb *object, const char *key, const char *json);
 extern Jsonb *JsonWithText(Jsonb *object, const char *key, const char *text);
+/* The root; ERROR when it is no object, in Milvus's words: `what` should be one. */
+extern JsonbContainer *JsonRequireObject(Jsonb *json, const char *what);
 /* An object of strings with those of another laid over it. */
 extern Jsonb *JsonMergeTexts(Jsonb *object, JsonbContainer *changes);
 

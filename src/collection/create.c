@@ -419,7 +419,7 @@ milvus_create_collection(PG_FUNCTION_ARGS)
 	char	   *clustering_key_name = TEXT_ARG(15);
 	char	   *level = TEXT_ARG(16);
 	const char *database = CollectionDatabase(TEXT_ARG(18));
-	Jsonb	   *properties = JsonMergeTexts(NULL, PG_ARGISNULL(17) ? NULL : &PG_GETARG_JSONB_P(17)->root);
+	Jsonb	   *properties = JsonMergeTexts(NULL, PG_ARGISNULL(17) ? NULL : JsonRequireObject(PG_GETARG_JSONB_P(17), "properties"));
 	Oid			namespace_oid = DatabaseNamespace(database, false);
 	int			shards = PG_ARGISNULL(12) ? 1 : PG_GETARG_INT32(12);
 	int			partitions = PG_ARGISNULL(13) ? 0 : PG_GETARG_INT32(13);
@@ -504,7 +504,7 @@ milvus_attach_collection(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	relid = PG_GETARG_OID(0);
-	properties = JsonMergeTexts(NULL, PG_ARGISNULL(2) ? NULL : &PG_GETARG_JSONB_P(2)->root);
+	properties = JsonMergeTexts(NULL, PG_ARGISNULL(2) ? NULL : JsonRequireObject(PG_GETARG_JSONB_P(2), "properties"));
 	if (!MilvusOwnsRelation(relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
 	rel = table_open(relid, ShareUpdateExclusiveLock);

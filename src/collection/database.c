@@ -119,7 +119,7 @@ milvus_create_database(PG_FUNCTION_ARGS)
 
 		LabelWrite(view, 0, JsonWithText(NULL, "name", name));
 	}
-	if (!PG_ARGISNULL(1) && JB_ROOT_COUNT(PG_GETARG_JSONB_P(1)) > 0)
+	if (!PG_ARGISNULL(1) && JsonContainerSize(JsonRequireObject(PG_GETARG_JSONB_P(1), "properties")) > 0)
 		write_properties(namespace_oid, JsonMergeTexts(NULL, &PG_GETARG_JSONB_P(1)->root));
 	PG_RETURN_VOID();
 }
@@ -169,7 +169,7 @@ milvus_alter_database_properties(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1))
 		MilvusInvalidParameter("no properties are given");
-	write_properties(namespace_oid, JsonMergeTexts(DatabaseProperties(namespace_oid), &PG_GETARG_JSONB_P(1)->root));
+	write_properties(namespace_oid, JsonMergeTexts(DatabaseProperties(namespace_oid), JsonRequireObject(PG_GETARG_JSONB_P(1), "properties")));
 	PG_RETURN_VOID();
 }
 

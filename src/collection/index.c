@@ -1063,7 +1063,7 @@ milvus_alter_index_properties(PG_FUNCTION_ARGS)
 	Jsonb	   *properties = PG_GETARG_JSONB_P(2);
 	ListCell   *cell;
 
-	foreach(cell, JsonKeys(&properties->root))
+	foreach(cell, JsonKeys(JsonRequireObject(properties, "properties")))
 	{
 		JsonbValue	value;
 		bool		enabled;
