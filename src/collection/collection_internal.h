@@ -79,6 +79,8 @@ extern void CheckCollectionName(const char *name);
 extern void CheckAlias(const char *name);
 extern void CheckFieldName(const char *name);
 extern void CheckPartitionName(const char *name);
+/* A name that was given, not the default, whose length is checked too. */
+extern void CheckIndexName(const char *name);
 extern void CheckDatabaseName(const char *name);
 
 /* What PostgreSQL calls the thing of this name, NAMEDATALEN bytes; columns have further rules. */

@@ -128,6 +128,17 @@ CheckPartitionName(const char *name)
 		MilvusInvalidParameter("%sPartition name can only contain numbers, letters and underscores.", start);
 }
 
+void
+CheckIndexName(const char *name)
+{
+	const char *start = psprintf("Invalid index name: %s. ", name);
+
+	if (*name != '_' && !is_letter(*name))
+		MilvusInvalidParameter("%sThe first character of a index name must be an underscore or letter.", start);
+	if (!has_allowed_characters(name, "$"))
+		MilvusInvalidParameter("%sIndex name can only contain numbers, letters, and underscores.", start);
+}
+
 static void
 invalid_database_name(const char *name, const char *why)
 {
