@@ -286,6 +286,8 @@ FieldDense(const CollectionField *field, MilvusType type, const float *x, int64 
 		if (fabsf(x[i]) >= limit && !(type == MILVUS_INT8_VECTOR && x[i] < 0 && x[i] >= -128.5f))
 			MilvusInvalidParameter("value '%g' of field %s is out of range of %s, row number: " INT64_FORMAT,
 								   x[i], field->name, MilvusTypeName(type), row);
+		if (type == MILVUS_INT8_VECTOR && x[i] != rintf(x[i]))
+			MilvusInvalidParameter("value '%g' of field %s is not an integer, row number: " INT64_FORMAT, x[i], field->name, row);
 	}
 	dense_type(type)->narrow(x, result->x, field->dim);
 	return PointerGetDatum(result);
