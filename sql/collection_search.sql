@@ -128,6 +128,9 @@ SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"metric_typ
 SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"hints": "quick"}');
 SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"ignore_growing": "perhaps"}');
 SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '[1]');
+SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"params": 5}');
+SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"params": "ef=5"}');
+SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"params": "[]"}');
 
 -- limits
 SELECT * FROM milvus.search('docs', '[3,4,5,50]', "limit" => 0);
@@ -144,6 +147,9 @@ SELECT * FROM milvus.search('docs', '[1,2,3]');
 SELECT * FROM milvus.search('docs', '[[1,2,3,4],[1,2]]');
 SELECT * FROM milvus.search('docs', 'text');
 SELECT * FROM milvus.search('docs', '[1,2,3,x]');
+SELECT * FROM milvus.search('docs', '[1,2,3,NaN]');
+SELECT * FROM milvus.search('docs', '[1,2,3,1e39]');
+SELECT * FROM milvus.search('docs', '[[1,2,3,4],[1,2,3,null]]');
 SELECT * FROM milvus.search('docs', '[1,2,3,4]', anns_field => 'nothing');
 SELECT * FROM milvus.search('docs', '[1,2,3,4]', anns_field => 'color');
 SELECT * FROM milvus.search('docs', '[1,2,3,4]', filter => 'color = = 3');
@@ -243,6 +249,12 @@ SELECT * FROM milvus.search('kinds', '[1]', anns_field => 'ham');
 SELECT * FROM milvus.search('kinds', 'some words', anns_field => 'sp');
 SELECT * FROM milvus.search('kinds', '{"x": 1}', anns_field => 'sp');
 SELECT * FROM milvus.search('kinds', '[1,2]', anns_field => 'chunks[emb]');
+-- what their types do not read
+SELECT * FROM milvus.search('kinds', '[1,2,3,1.5]', anns_field => 'i');
+SELECT * FROM milvus.search('kinds', '[1,2,3,70000]', anns_field => 'h');
+SELECT * FROM milvus.search('kinds', '"%%%="', anns_field => 'ham');
+SELECT * FROM milvus.search('kinds', '{"1": "x"}', anns_field => 'sp');
+SELECT * FROM milvus.search('kinds', '{1:', anns_field => 'sp');
 -- no index, many vectors: one statement
 DROP INDEX kinds_ip_idx;
 SELECT query_no, count(*), bool_and(distance = d) FROM (SELECT *, row_number() OVER (PARTITION BY query_no) AS place

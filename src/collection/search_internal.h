@@ -176,6 +176,7 @@ typedef struct SearchRequest
 	const char *anns_field;
 	Jsonb	   *search_params;
 	int64		limit;
+	JsonbContainer *inner_params;	/* "params" in search_params; NULL: it has none */
 	int64		offset;
 	int			round_decimal;
 	const char *group_by;
