@@ -76,8 +76,19 @@ SELECT array_agg(q -> 'id') FROM milvus.query('tenants', 'tenant == "t3"', outpu
 SELECT count(*) FROM milvus.search('tenants', '[1,2]', filter => 'tenant in ["t1", "t2"]', "limit" => 100);
 SELECT * FROM milvus.query('tenants', 'id > 0', partition_names => '{_default_0}');
 
+-- output fields of the dynamic field: identifiers, and any key as $meta["..."]; paths are none
+SELECT milvus.create_collection('keys', 2);
+SELECT insert_count FROM milvus.insert('keys', '{"id": 1, "vector": [1, 2], "a": {"b": 1}, "my-key": 2, "clé": 3}');
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['a', 'nothing', '$meta["my-key"]', '$meta[''clé'']']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['a["b"]']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['$meta["a"]["b"]']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['my-key']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['$meta["a']);
+SELECT * FROM milvus.search('keys', '[1,2]', output_fields => ARRAY['count(*)']);
+
 -- what a filter means
 SELECT milvus.explain_filter('books', 'year > 2000 and pages == {x}', '{"x": 3}');
 SELECT milvus.explain_filter('books', '');
 SELECT milvus.explain_filter('books', 'year like 3');
-DROP TABLE books, plain, tenants;
+DROP TABLE books, plain, tenants, keys;

@@ -162,6 +162,7 @@ SELECT * FROM milvus.search('docs', '[1,2,3,4]', db_name => 'nothing');
 -- user's text stays text
 SELECT count(*) FROM milvus.search('docs', '[1,2,3,4]', filter => 'color == "x'') OR true --"');
 SELECT * FROM milvus.search('docs', '[1,2,3,4]', "limit" => 1, output_fields => ARRAY['k", (SELECT 1), "']);
+SELECT * FROM milvus.search('docs', '[1,2,3,4]', "limit" => 1, output_fields => ARRAY['$meta["k\", (SELECT 1), \""]']);
 
 -- partitions, load state
 SELECT milvus.create_partition('docs', 'p');
