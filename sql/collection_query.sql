@@ -91,4 +91,7 @@ SELECT * FROM milvus.search('keys', '[1,2]', output_fields => ARRAY['count(*)'])
 SELECT milvus.explain_filter('books', 'year > 2000 and pages == {x}', '{"x": 3}');
 SELECT milvus.explain_filter('books', '');
 SELECT milvus.explain_filter('books', 'year like 3');
+-- a path as long as a filter is deep
+SELECT count(*) FROM milvus.query('keys', 'k' || repeat('["a"]', 200) || ' == 1');
+SELECT length(milvus.explain_filter('keys', 'k' || repeat('["a"]', 300) || ' == 1'));
 DROP TABLE books, plain, tenants, keys;
