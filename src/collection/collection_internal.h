@@ -97,6 +97,13 @@ extern char *NamespaceDatabase(Oid namespace_oid);
 extern bool NamespaceIsDatabase(Oid namespace_oid, const char *name);
 /* "schema.name", quoted. */
 extern char *QualifiedName(Oid namespace_oid, const char *name);
+/* A schema's name; ERROR 800 when it is gone, as it may be: looking it up does not keep it. */
+extern char *NamespaceName(Oid namespace_oid);
+/*
+ * Whoever makes, or drops, a collection, an alias or (namespace_oid 0) a database of this name waits for others that do,
+ * to the end of their transactions, and then sees what they did.  Plain SQL does not wait.
+ */
+extern void LockName(Oid namespace_oid, const char *name);
 
 /* ---- label.c ---- */
 

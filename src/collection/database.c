@@ -96,6 +96,7 @@ milvus_create_database(PG_FUNCTION_ARGS)
 	char		schema[NAMEDATALEN];
 	Oid			namespace_oid;
 
+	LockName(InvalidOid, name);
 	if (strcmp(name, "default") == 0 || OidIsValid(DatabaseNamespace(name, true)))
 	{
 		if (*name == '\0')
@@ -133,6 +134,7 @@ milvus_drop_database(PG_FUNCTION_ARGS)
 
 	if (strcmp(CollectionDatabase(name), "default") == 0)
 		MilvusInvalidParameter("can not drop default database");
+	LockName(InvalidOid, CollectionDatabase(name));
 	namespace_oid = DatabaseNamespace(name, true);
 	if (!OidIsValid(namespace_oid))
 		PG_RETURN_VOID();
@@ -147,7 +149,7 @@ milvus_drop_database(PG_FUNCTION_ARGS)
 				 errmsg("database:%s not empty, must drop all collections before drop database", name)));
 	if (OidIsValid(get_relname_relid(DATABASE_VIEW, namespace_oid)))
 		MilvusExecute("DROP VIEW %s", QualifiedName(namespace_oid, DATABASE_VIEW));
-	MilvusExecute("DROP SCHEMA %s", quote_identifier(get_namespace_name(namespace_oid)));
+	MilvusExecute("DROP SCHEMA %s", quote_identifier(NamespaceName(namespace_oid)));
 	PG_RETURN_VOID();
 }
 
