@@ -387,6 +387,9 @@ existing_collection(Oid namespace_oid, const char *database, const char *name, c
 				(errmilvus(MILVUS_ALIAS_CONFLICT),
 				 errmsg("collection name [%s] conflicts with an existing alias, please choose a unique name: "
 						"alias and collection name conflict[database=%s][alias=%s]", name, database, name)));
+	/* gone, when this waited for who dropped it */
+	if (CollectionByRelid(relid) == NULL && !OidIsValid(FindRelation(namespace_oid, name)))
+		return InvalidOid;
 	if (CollectionByRelid(relid) == NULL)
 		ereport(ERROR,
 				(errmilvus(MILVUS_UNEXPECTED),
