@@ -263,6 +263,14 @@ SELECT query_no, count(*), bool_and(distance = d) FROM (SELECT *, row_number() O
 	JOIN LATERAL (SELECT d, row_number() OVER (ORDER BY d DESC) AS place FROM (SELECT inner_product(ip, (ARRAY['[1,2,3,4]', '[4,3,2,1]', '[0,0,0,1]']::vector[])[query_no + 1]) AS d
 		FROM kinds WHERE key <> 'k7') x ORDER BY d DESC LIMIT 15) e USING (place) GROUP BY query_no ORDER BY query_no;
 
+-- a zero vector has the similarity 0
+SELECT milvus.create_collection('zeros', 2);
+SELECT insert_count FROM milvus.insert('zeros', '[{"id": 1, "vector": [1, 0]}, {"id": 2, "vector": [0, 0]}, {"id": 3, "vector": [-1, 0]}, {"id": 4, "vector": [0, 1]}, {"id": 5, "vector": [0, 0]}]');
+SELECT id, distance FROM milvus.search('zeros', '[1,0]');
+SELECT query_no, id, distance FROM milvus.search('zeros', '[[0,0],[0,-2]]');
+SELECT id, distance FROM milvus.search('zeros', '[1,0]', search_params => '{"params": {"radius": 0.5}}');
+SELECT id, distance FROM milvus.search_iterator('zeros', '[1,0]', batch_size => 4);
+SELECT id, distance FROM milvus.hybrid_search('zeros', '[{"data": [1,0], "anns_field": "vector", "limit": 5}]', '{"strategy": "weighted", "params": {"weights": [1], "norm_score": true}}');
 -- rows that outlived their time
 SELECT milvus.create_collection('short', 2, metric_type => 'L2', properties => '{"collection.ttl.seconds": "3600"}');
 INSERT INTO short (id, vector) VALUES (1, '[1,1]'), (2, '[2,2]');
@@ -294,5 +302,5 @@ RESET search_path;
 RESET ROLE;
 SELECT count(*) FROM milvus.search('docs', '[1,1,1,1]', "limit" => 1000);
 DROP SCHEMA traps CASCADE;
-DROP TABLE docs, kinds, short;
+DROP TABLE docs, kinds, short, zeros;
 DROP ROLE regress_searcher;
