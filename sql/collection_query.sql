@@ -91,6 +91,11 @@ SELECT * FROM milvus.search('keys', '[1,2]', output_fields => ARRAY['count(*)'])
 SELECT milvus.explain_filter('books', 'year > 2000 and pages == {x}', '{"x": 3}');
 SELECT milvus.explain_filter('books', '');
 SELECT milvus.explain_filter('books', 'year like 3');
+-- JSON's null is none: sorted and grouped as a missing key
+SELECT insert_count FROM milvus.insert('keys', '[{"id": 2, "vector": [1, 2], "k": null}, {"id": 3, "vector": [1, 2], "k": 5}, {"id": 4, "vector": [1, 2]}]');
+SELECT * FROM milvus.query('keys', 'id > 0', '{id}', order_by_fields => '{k,id:desc}');
+SELECT * FROM milvus.query('keys', 'id > 0', '{id}', order_by_fields => '{k:desc,id}');
+SELECT id FROM milvus.search('keys', '[1,2]', group_by_field => 'k');
 -- a path as long as a filter is deep
 SELECT count(*) FROM milvus.query('keys', 'k' || repeat('["a"]', 200) || ' == 1');
 SELECT length(milvus.explain_filter('keys', 'k' || repeat('["a"]', 300) || ' == 1'));

@@ -200,6 +200,9 @@ FieldPathSql(const Collection *collection, const char *name, const char *timezon
 	sql = FilterPathSQL(CollectionFilterSchema(collection), name, &options, &filter_type);
 	*type = (MilvusType) filter_type;
 	*typid = JSONBOID;
+	/* JSON's null is none; an operator of the caller's search_path would be NULLIF's */
+	if (*type == MILVUS_JSON)
+		sql = psprintf("(CASE WHEN %s OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb THEN %s END)", sql, sql);
 	return sql;
 }
 
