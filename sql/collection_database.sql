@@ -42,6 +42,12 @@ SELECT pg_temp.refused(s) FROM (VALUES
 	(11, 'SELECT milvus.drop_database(''default'')'), (12, 'SELECT milvus.drop_database(''films'')'), (13, 'SELECT milvus.describe_database(''nothing'')'),
 	(14, 'SELECT milvus.use_database(''nothing'')'), (15, 'SELECT milvus.list_collections(''nothing'')'), (16, 'SELECT milvus.has_collection(''c'', ''milvus'')'),
 	(17, 'SELECT milvus.has_collection(''c'', ''pg_catalog'')'), (18, 'SELECT milvus.has_collection(''c'', ''public'')'), (19, 'SELECT milvus.alter_database_properties(''nothing'', ''{}'')')) AS v(i, s) ORDER BY i;
+-- arguments that are objects
+SELECT pg_temp.refused(s) FROM (VALUES
+	(1, $$SELECT milvus.create_collection('e', 4, properties => '[1]')$$), (2, $$SELECT milvus.create_collection('e', 4, properties => '"x"')$$),
+	(3, $$SELECT milvus.create_database('e', '[]')$$), (4, $$SELECT milvus.alter_database_properties('films', '3')$$),
+	(5, $$SELECT milvus.alter_collection_field('c', 'id', '5', 'films')$$), (6, $$SELECT milvus.attach_collection('pg_class', properties => '[]')$$)) AS v(i, s) ORDER BY i;
+SELECT milvus.release_collection('c', 'films'), pg_temp.refused($$SELECT milvus.alter_index_properties('c', 'vector', '[]', 'films')$$);
 SET milvus.max_databases = 2;
 SELECT pg_temp.refused('SELECT milvus.create_database(''third'')');
 RESET milvus.max_databases;

@@ -73,6 +73,10 @@ SELECT * FROM milvus.hybrid_search('h', '[{"data": [3,4,5], "anns_field": "a", "
 SELECT * FROM milvus.hybrid_search('h', '[{"data": [3,4,5], "anns_field": "a", "param": {"metric_type": "IP"}}]');
 SELECT * FROM milvus.hybrid_search('h', '[{"data": [3,4,5], "anns_field": "a"}, {"data": [[1,2],[3,4]], "anns_field": "b"}]');
 SELECT * FROM milvus.hybrid_search('h', :'reqs', group_by_field => 'price');
+SELECT * FROM milvus.hybrid_search('h', '[{"data": [3,4,5], "anns_field": "a", "expr": "id > {x}", "expr_params": "x"}]');
+SELECT * FROM milvus.hybrid_search('h', '[{"ids": "x", "anns_field": "a"}]');
+SELECT count(*) FROM milvus.hybrid_search('h', '[{"ids": [1], "anns_field": "a", "expr": "id > {x}", "expr_params": {"x": 3}}]');
+SELECT * FROM milvus.hybrid_search('h', :'reqs', '{"strategy": "rrf", "params": 60}');
 SELECT milvus.release_collection('h');
 SELECT * FROM milvus.hybrid_search('h', :'reqs');
 DROP VIEW a, b;

@@ -143,5 +143,7 @@ SELECT pg_temp.refused(format('SELECT milvus.create_index(''c'', %L)', p)) FROM 
 	(30, '{"field_name": "s", "index_type": "INVERTED", "params": {"json_path": "s[0]"}}'),
 	(31, '{"field_name": "j", "index_type": "BITMAP"}'), (32, '{"field_name": "j", "index_type": "INVERTED", "params": {"json_path": "j[", "json_cast_type": "double"}}'),
 	(33, '{"field_name": "j", "index_type": "INVERTED", "params": {"json_path": "j[0]", "json_cast_type": "int"}}'),
-	(34, '{"field_name": "bits", "metric_type": "SUBSTRUCTURE"}')) AS v(i, p) ORDER BY i;
+	(34, '{"field_name": "bits", "metric_type": "SUBSTRUCTURE"}'),
+	(35, '{"field_name": "s", "index_name": "a b"}'), (36, '{"field_name": "s", "index_name": "1"}'), (37, '{"field_name": "s", "index_name": "s\"; DROP"}'),
+	(38, '{"field_name": "v", "index_type": "HNSW", "params": 5}')) AS v(i, p) ORDER BY i;
 SELECT milvus.drop_collection('c');

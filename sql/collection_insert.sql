@@ -283,6 +283,14 @@ SET ROLE collection_writer;
 SELECT * FROM milvus.insert('docs', '{"id": 62, "vector": [1, 2, 3, 4]}');
 SELECT insert_count FROM milvus.insert('docs', '{"id": 62, "vector": [1, 2, 3, 4], "color": "red"}');
 RESET ROLE;
+-- a vector of integers has no fractions
+SELECT milvus.create_collection('bytes', schema => '{"fields": [{"name": "id", "type": 5, "is_primary": true}, {"name": "v", "type": "Int8Vector", "params": {"dim": 2}}]}');
+SELECT * FROM milvus.insert('bytes', '[{"id": 1, "v": [1, 2]}, {"id": 2, "v": [1.5, 2]}]');
+SELECT * FROM milvus.insert('bytes', '{"id": 1, "v": [-128.4, 2]}');
+SELECT * FROM milvus.insert_columns('bytes', '{id,v}', NULL, NULL, ARRAY[1], '{{1,0.5}}'::real[]);
+SELECT insert_count FROM milvus.insert('bytes', '{"id": 1, "v": [-128, 127.0]}');
+SELECT v FROM bytes;
+DROP TABLE bytes;
 -- search_path is of no account
 BEGIN;
 SET LOCAL search_path = pg_catalog;

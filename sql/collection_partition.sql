@@ -53,6 +53,25 @@ UPDATE k SET tenant = 'tenant 7' WHERE id = 1;
 SELECT count(DISTINCT "$partition") FROM k WHERE tenant = 'tenant 7';
 INSERT INTO k (id, tenant, v, "$partition") VALUES (2000, 'a', '[1,2]', 3);
 
+-- without names, the partitions that are loaded are searched
+SELECT milvus.create_collection('some', 2, metric_type => 'L2'), milvus.create_partition('some', 'p'), milvus.create_partition('some', 'q');
+SELECT insert_count FROM milvus.insert('some', '{"id": 1, "vector": [1, 1]}');
+SELECT insert_count FROM milvus.insert('some', '{"id": 2, "vector": [2, 2]}', 'p');
+SELECT insert_count FROM milvus.insert('some', '{"id": 3, "vector": [3, 3]}', 'q');
+SELECT milvus.release_partitions('some', '{p}');
+SELECT * FROM milvus.get_load_state('some');
+SELECT id FROM milvus.search('some', '[2,2]');
+SELECT * FROM milvus.query('some', 'id > 0', output_fields => '{count(*)}');
+SELECT entity FROM milvus.query_iterator('some', output_fields => '{id}');
+SELECT id FROM milvus.search_iterator('some', '[2,2]');
+SELECT id FROM milvus.hybrid_search('some', '[{"data": [2,2], "anns_field": "vector", "limit": 5}]') ORDER BY id;
+SELECT * FROM milvus.query('some', 'id > 0', partition_names => '{q,p}');
+SELECT milvus.release_partitions('some', '{q,_default}');
+SELECT * FROM milvus.query('some', 'id > 0');
+SELECT milvus.load_partitions('some', '{p}');
+SELECT id FROM milvus.search('some', '[2,2]');
+SELECT milvus.drop_collection('some');
+
 SELECT pg_temp.refused(s) FROM (VALUES
 	(1, 'SELECT milvus.create_partition(''c'', '''')'), (2, 'SELECT milvus.create_partition(''c'', ''a b'')'), (3, 'SELECT milvus.create_partition(''c'', ''-'')'),
 	(4, 'SELECT milvus.create_partition(''c'', NULL)'), (5, 'SELECT milvus.drop_partition(''c'', ''_default'')'), (6, 'SELECT milvus.create_partition(''nothing'', ''p'')'),

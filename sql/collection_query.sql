@@ -76,8 +76,27 @@ SELECT array_agg(q -> 'id') FROM milvus.query('tenants', 'tenant == "t3"', outpu
 SELECT count(*) FROM milvus.search('tenants', '[1,2]', filter => 'tenant in ["t1", "t2"]', "limit" => 100);
 SELECT * FROM milvus.query('tenants', 'id > 0', partition_names => '{_default_0}');
 
+-- output fields of the dynamic field: identifiers, and any key as $meta["..."]; paths are none
+SELECT milvus.create_collection('keys', 2);
+SELECT insert_count FROM milvus.insert('keys', '{"id": 1, "vector": [1, 2], "a": {"b": 1}, "my-key": 2, "clé": 3}');
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['a', 'nothing', '$meta["my-key"]', '$meta[''clé'']']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['a["b"]']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['$meta["a"]["b"]']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['my-key']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['']);
+SELECT * FROM milvus.query('keys', 'id == 1', output_fields => ARRAY['$meta["a']);
+SELECT * FROM milvus.search('keys', '[1,2]', output_fields => ARRAY['count(*)']);
+
 -- what a filter means
 SELECT milvus.explain_filter('books', 'year > 2000 and pages == {x}', '{"x": 3}');
 SELECT milvus.explain_filter('books', '');
 SELECT milvus.explain_filter('books', 'year like 3');
-DROP TABLE books, plain, tenants;
+-- JSON's null is none: sorted and grouped as a missing key
+SELECT insert_count FROM milvus.insert('keys', '[{"id": 2, "vector": [1, 2], "k": null}, {"id": 3, "vector": [1, 2], "k": 5}, {"id": 4, "vector": [1, 2]}]');
+SELECT * FROM milvus.query('keys', 'id > 0', '{id}', order_by_fields => '{k,id:desc}');
+SELECT * FROM milvus.query('keys', 'id > 0', '{id}', order_by_fields => '{k:desc,id}');
+SELECT id FROM milvus.search('keys', '[1,2]', group_by_field => 'k');
+-- a path as long as a filter is deep
+SELECT count(*) FROM milvus.query('keys', 'k' || repeat('["a"]', 200) || ' == 1');
+SELECT length(milvus.explain_filter('keys', 'k' || repeat('["a"]', 300) || ' == 1'));
+DROP TABLE books, plain, tenants, keys;

@@ -128,6 +128,9 @@ SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"metric_typ
 SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"hints": "quick"}');
 SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"ignore_growing": "perhaps"}');
 SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '[1]');
+SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"params": 5}');
+SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"params": "ef=5"}');
+SELECT * FROM milvus.search('docs', '[3,4,5,50]', search_params => '{"params": "[]"}');
 
 -- limits
 SELECT * FROM milvus.search('docs', '[3,4,5,50]', "limit" => 0);
@@ -144,6 +147,9 @@ SELECT * FROM milvus.search('docs', '[1,2,3]');
 SELECT * FROM milvus.search('docs', '[[1,2,3,4],[1,2]]');
 SELECT * FROM milvus.search('docs', 'text');
 SELECT * FROM milvus.search('docs', '[1,2,3,x]');
+SELECT * FROM milvus.search('docs', '[1,2,3,NaN]');
+SELECT * FROM milvus.search('docs', '[1,2,3,1e39]');
+SELECT * FROM milvus.search('docs', '[[1,2,3,4],[1,2,3,null]]');
 SELECT * FROM milvus.search('docs', '[1,2,3,4]', anns_field => 'nothing');
 SELECT * FROM milvus.search('docs', '[1,2,3,4]', anns_field => 'color');
 SELECT * FROM milvus.search('docs', '[1,2,3,4]', filter => 'color = = 3');
@@ -156,6 +162,7 @@ SELECT * FROM milvus.search('docs', '[1,2,3,4]', db_name => 'nothing');
 -- user's text stays text
 SELECT count(*) FROM milvus.search('docs', '[1,2,3,4]', filter => 'color == "x'') OR true --"');
 SELECT * FROM milvus.search('docs', '[1,2,3,4]', "limit" => 1, output_fields => ARRAY['k", (SELECT 1), "']);
+SELECT * FROM milvus.search('docs', '[1,2,3,4]', "limit" => 1, output_fields => ARRAY['$meta["k\", (SELECT 1), \""]']);
 
 -- partitions, load state
 SELECT milvus.create_partition('docs', 'p');
@@ -243,6 +250,12 @@ SELECT * FROM milvus.search('kinds', '[1]', anns_field => 'ham');
 SELECT * FROM milvus.search('kinds', 'some words', anns_field => 'sp');
 SELECT * FROM milvus.search('kinds', '{"x": 1}', anns_field => 'sp');
 SELECT * FROM milvus.search('kinds', '[1,2]', anns_field => 'chunks[emb]');
+-- what their types do not read
+SELECT * FROM milvus.search('kinds', '[1,2,3,1.5]', anns_field => 'i');
+SELECT * FROM milvus.search('kinds', '[1,2,3,70000]', anns_field => 'h');
+SELECT * FROM milvus.search('kinds', '"%%%="', anns_field => 'ham');
+SELECT * FROM milvus.search('kinds', '{"1": "x"}', anns_field => 'sp');
+SELECT * FROM milvus.search('kinds', '{1:', anns_field => 'sp');
 -- no index, many vectors: one statement
 DROP INDEX kinds_ip_idx;
 SELECT query_no, count(*), bool_and(distance = d) FROM (SELECT *, row_number() OVER (PARTITION BY query_no) AS place
@@ -250,6 +263,14 @@ SELECT query_no, count(*), bool_and(distance = d) FROM (SELECT *, row_number() O
 	JOIN LATERAL (SELECT d, row_number() OVER (ORDER BY d DESC) AS place FROM (SELECT inner_product(ip, (ARRAY['[1,2,3,4]', '[4,3,2,1]', '[0,0,0,1]']::vector[])[query_no + 1]) AS d
 		FROM kinds WHERE key <> 'k7') x ORDER BY d DESC LIMIT 15) e USING (place) GROUP BY query_no ORDER BY query_no;
 
+-- a zero vector has the similarity 0
+SELECT milvus.create_collection('zeros', 2);
+SELECT insert_count FROM milvus.insert('zeros', '[{"id": 1, "vector": [1, 0]}, {"id": 2, "vector": [0, 0]}, {"id": 3, "vector": [-1, 0]}, {"id": 4, "vector": [0, 1]}, {"id": 5, "vector": [0, 0]}]');
+SELECT id, distance FROM milvus.search('zeros', '[1,0]');
+SELECT query_no, id, distance FROM milvus.search('zeros', '[[0,0],[0,-2]]');
+SELECT id, distance FROM milvus.search('zeros', '[1,0]', search_params => '{"params": {"radius": 0.5}}');
+SELECT id, distance FROM milvus.search_iterator('zeros', '[1,0]', batch_size => 4);
+SELECT id, distance FROM milvus.hybrid_search('zeros', '[{"data": [1,0], "anns_field": "vector", "limit": 5}]', '{"strategy": "weighted", "params": {"weights": [1], "norm_score": true}}');
 -- rows that outlived their time
 SELECT milvus.create_collection('short', 2, metric_type => 'L2', properties => '{"collection.ttl.seconds": "3600"}');
 INSERT INTO short (id, vector) VALUES (1, '[1,1]'), (2, '[2,2]');
@@ -281,5 +302,5 @@ RESET search_path;
 RESET ROLE;
 SELECT count(*) FROM milvus.search('docs', '[1,1,1,1]', "limit" => 1000);
 DROP SCHEMA traps CASCADE;
-DROP TABLE docs, kinds, short;
+DROP TABLE docs, kinds, short, zeros;
 DROP ROLE regress_searcher;

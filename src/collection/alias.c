@@ -130,6 +130,7 @@ milvus_create_alias(PG_FUNCTION_ARGS)
 	check_arguments(fcinfo);
 	alias = TEXT_ARG(1);
 	collection = open_target(TEXT_ARG(2), TEXT_ARG(0));
+	LockName(collection->namespace_oid, alias);
 	if (OidIsValid(FindAlias(collection->namespace_oid, alias, &target)))
 	{
 		const Collection *other = CollectionByRelid(target);
@@ -174,6 +175,7 @@ milvus_alter_alias(PG_FUNCTION_ARGS)
 
 	check_arguments(fcinfo);
 	collection = open_target(TEXT_ARG(2), TEXT_ARG(0));
+	LockName(collection->namespace_oid, TEXT_ARG(1));
 	view = FindAlias(collection->namespace_oid, TEXT_ARG(1), &target);
 	if (!OidIsValid(view))
 		alias_not_found(TEXT_ARG(2), TEXT_ARG(1));
@@ -197,6 +199,9 @@ milvus_drop_alias(PG_FUNCTION_ARGS)
 	CheckAlias(alias);
 	if (!OidIsValid(FindAlias(namespace_oid, alias, &target)))
 		PG_RETURN_VOID();
+	LockName(namespace_oid, alias);
+	if (!OidIsValid(FindAlias(namespace_oid, alias, &target)))
+		PG_RETURN_VOID();
 	RelationNameOf(alias, relation);
 	MilvusExecute("DROP VIEW %s", QualifiedName(namespace_oid, relation));
 	PG_RETURN_VOID();
@@ -210,6 +215,7 @@ milvus_describe_alias(PG_FUNCTION_ARGS)
 	Oid			namespace_oid = DatabaseNamespace(TEXT_ARG(1), false);
 	const Collection *collection;
 	TupleDesc	desc;
+	const char *name;
 	Datum		values[3];
 	bool		nulls[3] = {0};
 	Oid			target;
@@ -223,7 +229,11 @@ milvus_describe_alias(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	values[0] = CStringGetTextDatum(alias);
-	values[1] = CStringGetTextDatum(collection != NULL ? collection->name : get_rel_name(target));
+	name = collection != NULL ? collection->name : get_rel_name(target);
+	/* dropped just now, the alias with it */
+	if (name == NULL)
+		alias_not_found(TEXT_ARG(1), alias);
+	values[1] = CStringGetTextDatum(name);
 	values[2] = CStringGetTextDatum(CollectionDatabase(TEXT_ARG(1)));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

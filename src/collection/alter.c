@@ -238,7 +238,7 @@ milvus_alter_collection_field(PG_FUNCTION_ARGS)
 		MilvusInvalidParameter("collection name, field name and field params should not be empty");
 	collection = CollectionOpenOwned(TEXT_ARG(3), TEXT_ARG(0), ShareUpdateExclusiveLock);
 	field = CollectionGetField(collection, TEXT_ARG(1));
-	params = &PG_GETARG_JSONB_P(2)->root;
+	params = JsonRequireObject(PG_GETARG_JSONB_P(2), "field_params");
 	foreach(cell, JsonKeys(params))
 	{
 		char	   *key = lfirst(cell);

@@ -858,9 +858,6 @@ CollectionRequireLoaded(const Collection *collection, char **partition_names, in
 		ereport(ERROR,
 				(errmilvus(MILVUS_COLLECTION_NOT_LOADED),
 				 errmsg("collection not loaded[collection=%s]", collection->name)));
-	if (n == 0)
-		for (int i = 0; i < collection->npartitions; i++)
-			require_partition(&collection->partitions[i]);
 	for (int i = 0; i < n; i++)
 		require_partition(CollectionGetPartition(collection, partition_names[i]));
 }

@@ -266,8 +266,8 @@ extern CollectionPartition *CollectionFindPartition(const Collection *collection
 extern CollectionPartition *CollectionGetPartition(const Collection *collection, const char *name);
 
 /*
- * ERROR with code 101 unless the collection, or each of `n` partitions named (n = 0: all
- * that there are), is loaded: "collection not loaded[collection=...]".
+ * ERROR with code 101 unless the collection is loaded ("collection not loaded[collection=...]"), with 201
+ * unless each of `n` partitions named is.  n = 0: some of them suffices.
  */
 extern void CollectionRequireLoaded(const Collection *collection, char **partition_names, int n);
 

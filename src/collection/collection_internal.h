@@ -48,6 +48,8 @@ extern char *JsonToText(Jsonb *json);
 /* A copy of an object (NULL: an empty one) where a key has this JSON; NULL: without the key. */
 extern Jsonb *JsonWith(Jsonb *object, const char *key, const char *json);
 extern Jsonb *JsonWithText(Jsonb *object, const char *key, const char *text);
+/* The root; ERROR when it is no object, in Milvus's words: `what` should be one. */
+extern JsonbContainer *JsonRequireObject(Jsonb *json, const char *what);
 /* An object of strings with those of another laid over it. */
 extern Jsonb *JsonMergeTexts(Jsonb *object, JsonbContainer *changes);
 
@@ -77,6 +79,8 @@ extern void CheckCollectionName(const char *name);
 extern void CheckAlias(const char *name);
 extern void CheckFieldName(const char *name);
 extern void CheckPartitionName(const char *name);
+/* A name that was given, not the default, whose length is checked too. */
+extern void CheckIndexName(const char *name);
 extern void CheckDatabaseName(const char *name);
 
 /* What PostgreSQL calls the thing of this name, NAMEDATALEN bytes; columns have further rules. */
@@ -93,6 +97,13 @@ extern char *NamespaceDatabase(Oid namespace_oid);
 extern bool NamespaceIsDatabase(Oid namespace_oid, const char *name);
 /* "schema.name", quoted. */
 extern char *QualifiedName(Oid namespace_oid, const char *name);
+/* A schema's name; ERROR 800 when it is gone, as it may be: looking it up does not keep it. */
+extern char *NamespaceName(Oid namespace_oid);
+/*
+ * Whoever makes, or drops, a collection, an alias or (namespace_oid 0) a database of this name waits for others that do,
+ * to the end of their transactions, and then sees what they did.  Plain SQL does not wait.
+ */
+extern void LockName(Oid namespace_oid, const char *name);
 
 /* ---- label.c ---- */
 

@@ -387,6 +387,9 @@ existing_collection(Oid namespace_oid, const char *database, const char *name, c
 				(errmilvus(MILVUS_ALIAS_CONFLICT),
 				 errmsg("collection name [%s] conflicts with an existing alias, please choose a unique name: "
 						"alias and collection name conflict[database=%s][alias=%s]", name, database, name)));
+	/* gone, when this waited for who dropped it */
+	if (CollectionByRelid(relid) == NULL && !OidIsValid(FindRelation(namespace_oid, name)))
+		return InvalidOid;
 	if (CollectionByRelid(relid) == NULL)
 		ereport(ERROR,
 				(errmilvus(MILVUS_UNEXPECTED),
@@ -394,6 +397,9 @@ existing_collection(Oid namespace_oid, const char *database, const char *name, c
 				 errmsg("relation \"%s\" already exists and is no collection", name),
 				 errhint("milvus.attach_collection() makes a collection of a table.")));
 	label = LabelRead(relid, 0);
+	/* dropped just now */
+	if (label == NULL)
+		return InvalidOid;
 	if (strcmp(JsonGetText(&label->root, "definition", ""), definition) != 0)
 		ereport(ERROR,
 				(errmilvus(MILVUS_UNEXPECTED),
@@ -419,7 +425,7 @@ milvus_create_collection(PG_FUNCTION_ARGS)
 	char	   *clustering_key_name = TEXT_ARG(15);
 	char	   *level = TEXT_ARG(16);
 	const char *database = CollectionDatabase(TEXT_ARG(18));
-	Jsonb	   *properties = JsonMergeTexts(NULL, PG_ARGISNULL(17) ? NULL : &PG_GETARG_JSONB_P(17)->root);
+	Jsonb	   *properties = JsonMergeTexts(NULL, PG_ARGISNULL(17) ? NULL : JsonRequireObject(PG_GETARG_JSONB_P(17), "properties"));
 	Oid			namespace_oid = DatabaseNamespace(database, false);
 	int			shards = PG_ARGISNULL(12) ? 1 : PG_GETARG_INT32(12);
 	int			partitions = PG_ARGISNULL(13) ? 0 : PG_GETARG_INT32(13);
@@ -471,6 +477,7 @@ milvus_create_collection(PG_FUNCTION_ARGS)
 	CheckProperties(properties);
 
 	definition = definition_of(schema, partition_key, partitions, shards);
+	LockName(namespace_oid, name);
 	relid = existing_collection(namespace_oid, database, name, definition);
 	if (OidIsValid(relid))
 		PG_RETURN_OID(relid);
@@ -504,7 +511,7 @@ milvus_attach_collection(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	relid = PG_GETARG_OID(0);
-	properties = JsonMergeTexts(NULL, PG_ARGISNULL(2) ? NULL : &PG_GETARG_JSONB_P(2)->root);
+	properties = JsonMergeTexts(NULL, PG_ARGISNULL(2) ? NULL : JsonRequireObject(PG_GETARG_JSONB_P(2), "properties"));
 	if (!MilvusOwnsRelation(relid))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
 	rel = table_open(relid, ShareUpdateExclusiveLock);
@@ -587,11 +594,16 @@ milvus_drop_collection(PG_FUNCTION_ARGS)
 	char	   *name = TEXT_ARG(0);
 	char	   *database = TEXT_ARG(1);
 	const Collection *collection;
+	Oid			namespace_oid;
 	char	   *aliases;
 
 	if (name == NULL)
 		MilvusInvalidParameter("collection name should not be empty");
-	if (!OidIsValid(FindRelation(DatabaseNamespace(database, false), name)))
+	namespace_oid = DatabaseNamespace(database, false);
+	if (!OidIsValid(FindRelation(namespace_oid, name)))
+		PG_RETURN_VOID();
+	LockName(namespace_oid, name);
+	if (!OidIsValid(FindRelation(namespace_oid, name)))
 		PG_RETURN_VOID();
 	collection = open_by_own_name(database, name, "cannot drop the collection via alias = %s");
 	aliases = alias_names(collection);
@@ -658,6 +670,7 @@ milvus_rename_collection(PG_FUNCTION_ARGS)
 	target_namespace = DatabaseNamespace(target_db, false);
 	collection = open_by_own_name(database, old_name, "unsupported use an alias to rename collection, alias:%s");
 	relid = collection->relid;
+	LockName(target_namespace, new_name);
 	if (OidIsValid(FindAlias(target_namespace, new_name, &target)))
 		ereport(ERROR,
 				(errmilvus(MILVUS_UNEXPECTED),
@@ -682,7 +695,7 @@ milvus_rename_collection(PG_FUNCTION_ARGS)
 		free_names(collection, target_namespace);
 		MilvusExecute("ALTER TABLE %s RENAME TO %s", collection->relation, quote_identifier(between));
 		MilvusExecute("ALTER TABLE %s SET SCHEMA %s", QualifiedName(collection->namespace_oid, between),
-					  quote_identifier(get_namespace_name(target_namespace)));
+					  quote_identifier(NamespaceName(target_namespace)));
 		MilvusExecute("ALTER TABLE %s RENAME TO %s", QualifiedName(target_namespace, between), quote_identifier(relation));
 	}
 	else

@@ -96,6 +96,7 @@ milvus_create_database(PG_FUNCTION_ARGS)
 	char		schema[NAMEDATALEN];
 	Oid			namespace_oid;
 
+	LockName(InvalidOid, name);
 	if (strcmp(name, "default") == 0 || OidIsValid(DatabaseNamespace(name, true)))
 	{
 		if (*name == '\0')
@@ -119,7 +120,7 @@ milvus_create_database(PG_FUNCTION_ARGS)
 
 		LabelWrite(view, 0, JsonWithText(NULL, "name", name));
 	}
-	if (!PG_ARGISNULL(1) && JB_ROOT_COUNT(PG_GETARG_JSONB_P(1)) > 0)
+	if (!PG_ARGISNULL(1) && JsonContainerSize(JsonRequireObject(PG_GETARG_JSONB_P(1), "properties")) > 0)
 		write_properties(namespace_oid, JsonMergeTexts(NULL, &PG_GETARG_JSONB_P(1)->root));
 	PG_RETURN_VOID();
 }
@@ -133,6 +134,7 @@ milvus_drop_database(PG_FUNCTION_ARGS)
 
 	if (strcmp(CollectionDatabase(name), "default") == 0)
 		MilvusInvalidParameter("can not drop default database");
+	LockName(InvalidOid, CollectionDatabase(name));
 	namespace_oid = DatabaseNamespace(name, true);
 	if (!OidIsValid(namespace_oid))
 		PG_RETURN_VOID();
@@ -147,7 +149,7 @@ milvus_drop_database(PG_FUNCTION_ARGS)
 				 errmsg("database:%s not empty, must drop all collections before drop database", name)));
 	if (OidIsValid(get_relname_relid(DATABASE_VIEW, namespace_oid)))
 		MilvusExecute("DROP VIEW %s", QualifiedName(namespace_oid, DATABASE_VIEW));
-	MilvusExecute("DROP SCHEMA %s", quote_identifier(get_namespace_name(namespace_oid)));
+	MilvusExecute("DROP SCHEMA %s", quote_identifier(NamespaceName(namespace_oid)));
 	PG_RETURN_VOID();
 }
 
@@ -169,7 +171,7 @@ milvus_alter_database_properties(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1))
 		MilvusInvalidParameter("no properties are given");
-	write_properties(namespace_oid, JsonMergeTexts(DatabaseProperties(namespace_oid), &PG_GETARG_JSONB_P(1)->root));
+	write_properties(namespace_oid, JsonMergeTexts(DatabaseProperties(namespace_oid), JsonRequireObject(PG_GETARG_JSONB_P(1), "properties")));
 	PG_RETURN_VOID();
 }
 

@@ -86,7 +86,8 @@ score_of(const SearchRequest *request, double distance)
 			/* no minus zero */
 			return distance == 0 ? 0 : -distance;
 		case SCORE_COSINE:
-			return 1 - distance;
+			/* a zero vector has no cosine; Milvus says 0 */
+			return isnan(distance) ? 0 : 1 - distance;
 		default:
 			return distance;
 	}
@@ -209,6 +210,9 @@ take_row(TupleTableSlot *slot, void *arg)
 		return false;
 	hit.distance = DatumGetFloat8(slot->tts_values[0]);
 	hit.score = (float) score_of(request, hit.distance);
+	/* it comes from the scan last, and stands where its score does; pages of an iterator keep the scan's order */
+	if (request->score == SCORE_COSINE && isnan(hit.distance) && !hits->whole_ties)
+		hit.distance = 1;
 	if (request->has_radius && (request->similarity ? !(hit.score > request->radius) : !(hit.score < request->radius)))
 		return false;
 	if (request->has_range_filter && (request->similarity ? hit.score > request->range_filter : hit.score < request->range_filter))

@@ -86,13 +86,13 @@ read_sub_request(Hybrid *hybrid, SearchRequest *request, JsonbContainer *object,
 	if (JsonGet(object, "data", &value))
 		request->data = JsonText(&value);
 	if (JsonGet(object, "ids", &value))
-		request->search_ids = JsonFromText(JsonText(&value));
+		request->search_ids = JsonbValueToJsonb(&value);
 	if (JsonGetEither(object, "anns_field", "annsField", &value))
 		request->anns_field = JsonText(&value);
 	if (JsonGetEither(object, "expr", "filter", &value))
 		request->where.filter = JsonText(&value);
 	if (JsonGetEither(object, "expr_params", "filter_params", &value) || JsonGetEither(object, "exprParams", "filterParams", &value))
-		request->where.filter_params = JsonFromText(JsonText(&value));
+		request->where.filter_params = JsonbValueToJsonb(&value);
 	if (JsonGetEither(object, "param", "search_params", &value) || JsonGetEither(object, "searchParams", "params", &value))
 	{
 		if (JsonToObject(&value) == NULL)

@@ -181,6 +181,8 @@ read_index(const Collection *collection, JsonbContainer *object)
 	def->type = "";
 	places[0] = object;
 	places[1] = JsonGet(object, "params", &value) ? JsonToObject(&value) : NULL;
+	if (places[1] == NULL && JsonGet(object, "params", &value))
+		MilvusInvalidParameter("params of the index of field %s should be an object", def->field->name);
 	/* pymilvus puts parameters beside the names, or index_type and metric_type into params */
 	for (int i = 0; i < 2; i++)
 	{
@@ -221,6 +223,8 @@ read_index(const Collection *collection, JsonbContainer *object)
 	def->name = JsonGetEither(object, "index_name", "indexName", &value) ? JsonText(&value) : "";
 	if (*def->name == '\0')
 		def->name = def->json_path != NULL ? psprintf("%s/%s", def->field->name, def->json_path) : pstrdup(def->field->name);
+	else
+		CheckIndexName(def->name);
 	return def;
 }
 
@@ -1063,7 +1067,7 @@ milvus_alter_index_properties(PG_FUNCTION_ARGS)
 	Jsonb	   *properties = PG_GETARG_JSONB_P(2);
 	ListCell   *cell;
 
-	foreach(cell, JsonKeys(&properties->root))
+	foreach(cell, JsonKeys(JsonRequireObject(properties, "properties")))
 	{
 		JsonbValue	value;
 		bool		enabled;

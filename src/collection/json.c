@@ -248,6 +248,14 @@ JsonWithText(Jsonb *object, const char *key, const char *value)
 	return JsonWith(object, key, text.data);
 }
 
+JsonbContainer *
+JsonRequireObject(Jsonb *json, const char *what)
+{
+	if (!JB_ROOT_IS_OBJECT(json))
+		MilvusInvalidParameter("%s should be an object", what);
+	return &json->root;
+}
+
 Jsonb *
 JsonMergeTexts(Jsonb *object, JsonbContainer *changes)
 {

@@ -14,6 +14,7 @@
 #include "common/hashfn.h"
 #include "guc.h"
 #include "mb/pg_wchar.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -126,6 +127,17 @@ CheckPartitionName(const char *name)
 		MilvusInvalidParameter("%sThe first character of a partition name must be an underscore or letter.", start);
 	if (!has_allowed_characters(name, "-"))
 		MilvusInvalidParameter("%sPartition name can only contain numbers, letters and underscores.", start);
+}
+
+void
+CheckIndexName(const char *name)
+{
+	const char *start = psprintf("Invalid index name: %s. ", name);
+
+	if (*name != '_' && !is_letter(*name))
+		MilvusInvalidParameter("%sThe first character of a index name must be an underscore or letter.", start);
+	if (!has_allowed_characters(name, "$"))
+		MilvusInvalidParameter("%sIndex name can only contain numbers, letters, and underscores.", start);
 }
 
 static void
@@ -263,7 +275,28 @@ NamespaceDatabase(Oid namespace_oid)
 }
 
 char *
+NamespaceName(Oid namespace_oid)
+{
+	char	   *name = get_namespace_name(namespace_oid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errmilvus(MILVUS_DATABASE_NOT_FOUND),
+				 errmsg("database not found: it was dropped meanwhile")));
+	return name;
+}
+
+char *
 QualifiedName(Oid namespace_oid, const char *name)
 {
-	return quote_qualified_identifier(get_namespace_name(namespace_oid), name);
+	return quote_qualified_identifier(NamespaceName(namespace_oid), name);
+}
+
+void
+LockName(Oid namespace_oid, const char *name)
+{
+	/* an object of our own making beside the schema: number 0 would be the schema itself */
+	uint16		number = hash_bytes((const unsigned char *) name, strlen(name)) | 1;
+
+	LockDatabaseObject(NamespaceRelationId, namespace_oid, number, ExclusiveLock);
 }

@@ -109,6 +109,33 @@ add_struct(Output *output, const Collection *collection, const char *name)
 	return found;
 }
 
+/*
+ * The key of the dynamic field that an output field names: an identifier, or $meta["any key"].  As in
+ * Milvus, paths are none.
+ */
+static const char *
+dynamic_key(const Collection *collection, const char *name)
+{
+	const char *end = name;
+	char	   *key = NULL;
+
+	if (*name == '_' || (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z'))
+		while (*end == '_' || (*end >= 'a' && *end <= 'z') || (*end >= 'A' && *end <= 'Z') || (*end >= '0' && *end <= '9'))
+			end++;
+	if (end > name && *end == '\0')
+		return name;
+	if (strncmp(name, "$meta[", strlen("$meta[")) == 0)
+	{
+		FilterOptions options;
+
+		CollectionFilterOptions(collection, NULL, SEARCH_ALIAS, 1, NULL, &options);
+		key = FilterDynamicKey(CollectionFilterSchema(collection), name, &options);
+	}
+	if (key == NULL)
+		MilvusInvalidParameter("parse output field name failed: %s", name);
+	return key;
+}
+
 Output *
 OutputRead(const Collection *collection, List *names, const char *timezone)
 {
@@ -144,9 +171,9 @@ OutputRead(const Collection *collection, List *names, const char *timezone)
 		}
 		if (add_struct(output, collection, name))
 			continue;
-		if (collection->meta == NULL || name[0] == '\0')
+		if (collection->meta == NULL)
 			MilvusInvalidParameter("field %s not exist", name);
-		item = add_item(output, OUTPUT_KEY, name);
+		item = add_item(output, OUTPUT_KEY, dynamic_key(collection, name));
 		if (item != NULL)
 			item->column = add_column(output, collection->meta);
 	}

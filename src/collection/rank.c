@@ -46,8 +46,13 @@ get_param(JsonbContainer *object, const char *key, JsonbValue *value)
 {
 	JsonbValue	params;
 
-	if (JsonGet(object, "params", &params) && JsonGet(JsonToObject(&params), key, value))
-		return true;
+	if (JsonGet(object, "params", &params))
+	{
+		if (JsonToObject(&params) == NULL)
+			MilvusInvalidParameter("params of a ranker should be an object");
+		if (JsonGet(JsonToObject(&params), key, value))
+			return true;
+	}
 	return JsonGet(object, key, value);
 }
 
@@ -228,7 +233,7 @@ read_boost(Boost *boost, JsonbContainer *object)
 	if (boost->filter != NULL && boost->filter[strspn(boost->filter, " \t\r\n")] == '\0')
 		boost->filter = NULL;
 	if (get_param(object, "filter_params", &value) && JsonToObject(&value) != NULL)
-		boost->filter_params = JsonFromText(JsonText(&value));
+		boost->filter_params = JsonbValueToJsonb(&value);
 	if (get_param(object, "random_score", &value))
 	{
 		JsonbContainer *random = nested(&value);

@@ -200,29 +200,36 @@ choose_metric(SearchRequest *request, const char *asked)
 /* ---- search_params ---- */
 
 /*
- * A parameter: of the object itself, or of "params" in it, which may be an object or its text.
+ * "params" of search_params: an object, or its text, which is read here once.
+ */
+static void
+read_params(SearchRequest *request)
+{
+	JsonbValue	value;
+	char	   *text;
+
+	if (request->search_params == NULL || !JsonGet(&request->search_params->root, "params", &value))
+		return;
+	request->inner_params = JsonToObject(&value);
+	if (request->inner_params != NULL)
+		return;
+	text = value.type == jbvString ? JsonText(&value) : NULL;
+	if (text != NULL && *text == '\0')
+		return;
+	/* other texts are the server's error, without Milvus's code */
+	if (text == NULL || text[strspn(text, " \t\r\n")] != '{')
+		MilvusInvalidParameter("params of search_params should be an object");
+	request->inner_params = &JsonFromText(text)->root;
+}
+
+/*
+ * A parameter: of "params", or of search_params itself.
  */
 static bool
 get_param(const SearchRequest *request, const char *key, JsonbValue *value)
 {
-	JsonbValue	params;
-
-	if (request->search_params == NULL)
-		return false;
-	if (JsonGet(&request->search_params->root, "params", &params))
-	{
-		JsonbContainer *object = JsonToObject(&params);
-
-		if (object == NULL && params.type == jbvString && params.val.string.len > 0)
-		{
-			Jsonb	   *text = JsonFromText(JsonText(&params));
-
-			object = JB_ROOT_IS_OBJECT(text) ? &text->root : NULL;
-		}
-		if (JsonGet(object, key, value))
-			return true;
-	}
-	return JsonGet(&request->search_params->root, key, value);
+	return JsonGet(request->inner_params, key, value) ||
+		(request->search_params != NULL && JsonGet(&request->search_params->root, key, value));
 }
 
 static void
@@ -438,6 +445,7 @@ RequestRead(SearchRequest *request)
 	WhereCheckLoaded(&request->where);
 	if (request->search_params != NULL && !JB_ROOT_IS_OBJECT(request->search_params))
 		MilvusInvalidParameter("search_params should be an object");
+	read_params(request);
 	read_common_params(request);
 	CheckTimezone(request->timezone);
 	request->where.timezone = request->timezone;

@@ -286,6 +286,8 @@ FieldDense(const CollectionField *field, MilvusType type, const float *x, int64 
 		if (fabsf(x[i]) >= limit && !(type == MILVUS_INT8_VECTOR && x[i] < 0 && x[i] >= -128.5f))
 			MilvusInvalidParameter("value '%g' of field %s is out of range of %s, row number: " INT64_FORMAT,
 								   x[i], field->name, MilvusTypeName(type), row);
+		if (type == MILVUS_INT8_VECTOR && x[i] != rintf(x[i]))
+			MilvusInvalidParameter("value '%g' of field %s is not an integer, row number: " INT64_FORMAT, x[i], field->name, row);
 	}
 	dense_type(type)->narrow(x, result->x, field->dim);
 	return PointerGetDatum(result);
@@ -537,17 +539,22 @@ timestamptz_from_text(FieldReader *reader, char *text)
 	return DirectFunctionCall2(timestamp_zone, CStringGetTextDatum(zone != NULL ? zone : "UTC"), local);
 }
 
-/* What an input function says of a text, in an error that has Milvus's code. */
-static void
-text_error(const CollectionField *field, MemoryContext context, int64 row)
+void
+FieldTextError(const CollectionField *field, MemoryContext context, int64 row)
 {
 	ErrorData  *error;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
+	/* unless it is one of ours */
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION &&
+		(error->detail == NULL || strncmp(error->detail, "milvus_code=", strlen("milvus_code=")) != 0))
+	{
+		if (row < 0)
+			MilvusInvalidParameter("%s, field: %s", error->message, field->name);
 		MilvusInvalidParameter("%s, field: %s, row number: " INT64_FORMAT, error->message, field->name, row);
+	}
 	ReThrowError(error);
 }
 
@@ -565,7 +572,7 @@ FieldFromText(FieldReader *reader, char *text, int64 row)
 	}
 	PG_CATCH();
 	{
-		text_error(field, context, row);
+		FieldTextError(field, context, row);
 	}
 	PG_END_TRY();
 	FieldCheck(reader, value, row);

@@ -35,6 +35,8 @@ extern FieldReader *FieldReaderMake(const Collection *collection, const Collecti
 extern Datum FieldFromJson(FieldReader *reader, const JsonbValue *value, int64 row);
 /* The same of a value from text, as the type's input function reads it. */
 extern Datum FieldFromText(FieldReader *reader, char *text, int64 row);
+/* In PG_CATCH: what an input function says of a text, in an error that has Milvus's code.  row < 0: it is none of a row's. */
+extern void FieldTextError(const CollectionField *field, MemoryContext context, int64 row);
 /* A dense vector of numbers, field->dim of them. */
 extern Datum FieldDense(const CollectionField *field, MilvusType type, const float *x, int64 row);
 /* A sparse vector with the dimension that all of the field have. */

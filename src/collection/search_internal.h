@@ -112,13 +112,14 @@ typedef struct Where
 	const char *timezone;
 	Jsonb	   *ids;			/* NULL: not by ids */
 	List	   *partition_names;
+	List	   *loaded_names;		/* where none are named and some are released: the others */
 	const FilterSQL *compiled;	/* of filter, once the condition was written */
 } Where;
 
 /* " WHERE ..." or nothing. */
 extern void WhereAppend(Where *where, StringInfo sql, Params *params);
-/* ERROR unless all that is searched is loaded. */
-extern void WhereCheckLoaded(const Where *where);
+/* ERROR unless what is searched is loaded; without names of partitions, those that are. */
+extern void WhereCheckLoaded(Where *where);
 /* ids of a JSON array as an array of the key's type; *n: how many. */
 extern Datum ReadIds(const Collection *collection, Jsonb *ids, Oid *array_type, int *n);
 /* "t.id" */
@@ -175,6 +176,7 @@ typedef struct SearchRequest
 	Jsonb	   *search_ids;
 	const char *anns_field;
 	Jsonb	   *search_params;
+	JsonbContainer *inner_params;	/* "params" in search_params; NULL: it has none */
 	int64		limit;
 	int64		offset;
 	int			round_decimal;

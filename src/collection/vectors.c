@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "collection/rows.h"
 #include "collection/search_internal.h"
 #include "guc.h"
 #include "utils/datum.h"
@@ -213,7 +214,7 @@ sparse_of_json(const Reader *reader, const char *text)
 }
 
 static Datum
-read_vector(Reader *reader, const char *text)
+vector_from_text(Reader *reader, const char *text)
 {
 	int32		typmod = -1;
 
@@ -250,6 +251,24 @@ read_vector(Reader *reader, const char *text)
 			}
 	}
 	return InputFunctionCall(&reader->input, unconstify(char *, text), reader->typioparam, typmod);
+}
+
+static Datum
+read_vector(Reader *reader, const char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum vector = (Datum) 0;
+
+	PG_TRY();
+	{
+		vector = vector_from_text(reader, text);
+	}
+	PG_CATCH();
+	{
+		FieldTextError(reader->request->field, context, -1);
+	}
+	PG_END_TRY();
+	return vector;
 }
 
 static Datum

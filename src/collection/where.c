@@ -74,7 +74,7 @@ ReadIds(const Collection *collection, Jsonb *ids, Oid *array_type, int *n)
 }
 
 void
-WhereCheckLoaded(const Where *where)
+WhereCheckLoaded(Where *where)
 {
 	char	  **names = palloc(sizeof(char *) * (list_length(where->partition_names) + 1));
 	int			n = 0;
@@ -88,6 +88,13 @@ WhereCheckLoaded(const Where *where)
 		names[n++] = lfirst(cell);
 	}
 	CollectionRequireLoaded(where->collection, names, n);
+	if (n > 0)
+		return;
+	for (int i = 0; i < where->collection->npartitions; i++)
+		if (where->collection->partitions[i].loaded)
+			where->loaded_names = lappend(where->loaded_names, pstrdup(where->collection->partitions[i].name));
+	if (list_length(where->loaded_names) == where->collection->npartitions)
+		where->loaded_names = NIL;
 }
 
 static void
@@ -101,20 +108,21 @@ static void
 append_partitions(const Where *where, StringInfo sql, bool *any)
 {
 	ListCell   *cell;
+	List	   *names = where->partition_names != NIL ? where->partition_names : where->loaded_names;
 	bool		first = true;
 
 	/* without the column there is only one */
-	if (where->partition_names == NIL || where->collection->partition_attnum == 0)
+	if (names == NIL || where->collection->partition_attnum == 0)
 		return;
 	append_and(sql, any);
 	appendStringInfo(sql, SEARCH_ALIAS ".\"%s\" OPERATOR(pg_catalog.=) ", COLLECTION_PARTITION_COLUMN);
-	if (list_length(where->partition_names) == 1)
+	if (list_length(names) == 1)
 	{
-		appendStringInfo(sql, "%d::pg_catalog.int2", CollectionGetPartition(where->collection, linitial(where->partition_names))->id);
+		appendStringInfo(sql, "%d::pg_catalog.int2", CollectionGetPartition(where->collection, linitial(names))->id);
 		return;
 	}
 	appendStringInfoString(sql, "ANY ('{");
-	foreach(cell, where->partition_names)
+	foreach(cell, names)
 	{
 		appendStringInfo(sql, "%s%d", first ? "" : ",", CollectionGetPartition(where->collection, lfirst(cell))->id);
 		first = false;
@@ -192,6 +200,9 @@ FieldPathSql(const Collection *collection, const char *name, const char *timezon
 	sql = FilterPathSQL(CollectionFilterSchema(collection), name, &options, &filter_type);
 	*type = (MilvusType) filter_type;
 	*typid = JSONBOID;
+	/* JSON's null is none; an operator of the caller's search_path would be NULLIF's */
+	if (*type == MILVUS_JSON)
+		sql = psprintf("(CASE WHEN %s OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb THEN %s END)", sql, sql);
 	return sql;
 }
 

@@ -134,6 +134,12 @@ typedef struct FilterSQL
 } FilterSQL;
 
 /*
+ * The key of the dynamic field that "k" or "$meta["k"]" means; NULL: the path leads elsewhere.
+ * ERROR when it cannot be parsed.
+ */
+extern char *FilterDynamicKey(const FilterSchema *schema, const char *path, const FilterOptions *options);
+
+/*
  * Compile a filter.  What it returns is in the current memory context.  Errors: Milvus's text, detail
  * milvus_code=1100.
  */

@@ -38,6 +38,18 @@ FilterCompile(const FilterSchema *schema, const char *text, const FilterOptions 
 }
 
 char *
+FilterDynamicKey(const FilterSchema *schema, const char *path, const FilterOptions *options)
+{
+	FilterContext context;
+	FilterColumn column;
+	FilterType	type;
+
+	begin(&context, schema, path, options);
+	FilterCheckPath(&context, FilterParse(&context), &column, &type);
+	return column.field->is_dynamic && column.npath == 1 ? pstrdup(column.path[0]) : NULL;
+}
+
+char *
 FilterPathSQL(const FilterSchema *schema, const char *path, const FilterOptions *options, FilterType *type)
 {
 	FilterContext context;

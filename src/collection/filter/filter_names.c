@@ -150,6 +150,9 @@ FilterPathColumn(FilterContext *context, FilterSpan token)
 			if (column.npath == room)
 				column.path = repalloc(column.path, (room *= 2) * sizeof(char *));
 			column.path[column.npath++] = key;
+			/* the server's stack bears as much of an expression over it */
+			if (column.npath > context->max_depth)
+				FilterError(context, ERRCODE_STATEMENT_TOO_COMPLEX, "a path is too long, at most %d keys are allowed", context->max_depth);
 		}
 		part.end++;				/* the closing bracket */
 	}
