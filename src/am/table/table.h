@@ -36,6 +36,8 @@
 #define TABLE_MAP_BYTES 1024
 #define TABLE_MAP_BLOCKS (TABLE_MAP_BYTES * 8)
 
+/* As table_open, of a relation that the user owns; otherwise an ERROR, without a lock. */
+extern Relation TableOpenOwned(Oid relid, LOCKMODE mode);
 /* Is rel a table of this access method? */
 extern bool TableIsMilvus(Relation rel);
 extern const TableAmRoutine *TableAmMethods(void);

@@ -539,13 +539,11 @@ milvus_check_table(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	/* on a standby nobody seals, and such a lock cannot be had */
-	check.rel = table_open(relid, RecoveryInProgress() ? AccessShareLock : ShareUpdateExclusiveLock);
+	check.rel = TableOpenOwned(relid, RecoveryInProgress() ? AccessShareLock : ShareUpdateExclusiveLock);
 	if (check.rel->rd_rel->relkind != RELKIND_RELATION || !TableIsMilvus(check.rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a milvus table", RelationGetRelationName(check.rel))));
-	if (!MilvusOwnsRelation(relid))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(check.rel));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (OidIsValid(check.rel->rd_rel->reltoastrelid))
 		check_all(&check);

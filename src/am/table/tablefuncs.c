@@ -35,6 +35,22 @@ PG_FUNCTION_INFO_V1(milvus_load_table);
 PG_FUNCTION_INFO_V1(milvus_release_table);
 PG_FUNCTION_INFO_V1(milvus_table_segments);
 
+Relation
+TableOpenOwned(Oid relid, LOCKMODE mode)
+{
+	Relation	rel = NULL;
+
+	for (;;)
+	{
+		/* before anybody is kept waiting for the lock (autovacuum would be cancelled), and after */
+		if (!MilvusOwnsRelation(relid))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+		if (rel != NULL)
+			return rel;
+		rel = table_open(relid, mode);
+	}
+}
+
 /*
  * Open a milvus table that the function may be called for.
  */

@@ -529,14 +529,12 @@ milvus_alter_table_options(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 	Jsonb	   *changes = PG_GETARG_JSONB_P(1);
-	Relation	rel = table_open(relid, ShareUpdateExclusiveLock);
+	Relation	rel = TableOpenOwned(relid, ShareUpdateExclusiveLock);
 	TableOptions options;
 	ObjectAddress address;
 	Jsonb	   *merged;
 	bool		empty;
 
-	if (!MilvusOwnsRelation(relid))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));
 	default_options(&options);
 	apply_options(relid, changes, false, &options);
 	merged = merge_options(read_label(relid), changes);
