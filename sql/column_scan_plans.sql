@@ -63,7 +63,14 @@ DECLARE c SCROLL CURSOR FOR SELECT id FROM scanned WHERE part = 9 AND id < 60;
 FETCH 2 FROM c;
 FETCH BACKWARD 1 FROM c;
 FETCH LAST FROM c;
-COMMIT;
+UPDATE scanned SET name = 'current' WHERE CURRENT OF c;
+SELECT id, name FROM scanned WHERE name = 'current';
+ROLLBACK;
+-- other SCROLL cursors go back through rows that were kept
+CREATE VIEW scanned_view AS SELECT id, name FROM scanned WHERE part = 9;
+EXPLAIN (COSTS OFF) DECLARE c SCROLL CURSOR FOR SELECT id FROM scanned_view WHERE id < 60 LIMIT 3;
+EXPLAIN (COSTS OFF) DECLARE c SCROLL CURSOR FOR SELECT part, count(*) FROM scanned GROUP BY part;
+DROP VIEW scanned_view;
 BEGIN;
 DECLARE held CURSOR WITH HOLD FOR SELECT id, name FROM scanned WHERE id IN (7, 8);
 COMMIT;

@@ -14,14 +14,20 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "optimizer/planner.h"
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
+#include "parser/parsetree.h"
 #include "planner/columnscan_internal.h"
 #include "port/pg_bitutils.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 static set_rel_pathlist_hook_type next_hook;
+static planner_hook_type next_planner;
+
+/* A statement is being planned whose scan has to be one that goes backwards. */
+static bool scrolls;
 
 static CustomPathMethods column_path_methods;
 
@@ -140,7 +146,7 @@ add_column_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *r
 
 	if (next_hook != NULL)
 		next_hook(root, rel, rti, rte);
-	if (!milvus_settings.enable_column_scan || !ColumnScanPossible(root, rel, rte))
+	if (!milvus_settings.enable_column_scan || scrolls || !ColumnScanPossible(root, rel, rte))
 		return;
 
 	/* nothing to win where an index finds a few rows */
@@ -180,6 +186,53 @@ make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *tlist
 	return &scan->scan.plan;
 }
 
+/*
+ * May rows of this query be updated WHERE CURRENT OF its cursor, though they are not locked?  As
+ * ExecCurrentOf has it: a scan of one table, with conditions and LIMIT.
+ */
+static bool
+simply_updatable(Query *query)
+{
+	RangeTblRef *ref;
+	RangeTblEntry *rte;
+
+	if (query->commandType != CMD_SELECT || query->rowMarks != NIL || query->setOperations != NULL ||
+		query->hasAggs || query->hasWindowFuncs || query->groupClause != NIL || query->groupingSets != NIL ||
+		query->distinctClause != NIL || query->sortClause != NIL || query->jointree == NULL ||
+		list_length(query->jointree->fromlist) != 1)
+		return false;
+	ref = linitial(query->jointree->fromlist);
+	if (!IsA(ref, RangeTblRef))
+		return false;
+	rte = rt_fetch(ref->rtindex, query->rtable);
+	return rte->rtekind == RTE_RELATION ||
+		(rte->rtekind == RTE_SUBQUERY && simply_updatable(rte->subquery));
+}
+
+/*
+ * A SCROLL cursor over a scan by column, which goes forward only, reads from a Material node, and
+ * ExecCurrentOf does not look through one.  Such a cursor gets the scans that a heap table has.
+ */
+static PlannedStmt *
+plan_statement(Query *parse, const char *query_string, int options, ParamListInfo params)
+{
+	bool		saved = scrolls;
+	PlannedStmt *stmt;
+
+	scrolls = (options & CURSOR_OPT_SCROLL) != 0 && simply_updatable(parse);
+	PG_TRY();
+	{
+		stmt = next_planner != NULL ? next_planner(parse, query_string, options, params) :
+			standard_planner(parse, query_string, options, params);
+	}
+	PG_FINALLY();
+	{
+		scrolls = saved;
+	}
+	PG_END_TRY();
+	return stmt;
+}
+
 /* Nothing of the path refers to the parent. */
 static List *
 reparameterize(PlannerInfo *root, List *custom_private, RelOptInfo *child_rel)
@@ -199,5 +252,7 @@ ColumnScanInstall(void)
 	RegisterCustomScanMethods(&column_scan_methods);
 	next_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = add_column_paths;
+	next_planner = planner_hook;
+	planner_hook = plan_statement;
 	ColumnAggregateInstall();
 }

@@ -40,6 +40,8 @@
 extern Relation TableOpenOwned(Oid relid, LOCKMODE mode);
 /* Is rel a table of this access method? */
 extern bool TableIsMilvus(Relation rel);
+/* Raise an error that says why, unless rel can have segments and options: not a view or partitioned table. */
+extern void TableRequire(Relation rel);
 extern const TableAmRoutine *TableAmMethods(void);
 extern const TupleTableSlotOps TTSOpsMilvus;
 

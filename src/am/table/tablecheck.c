@@ -540,10 +540,7 @@ milvus_check_table(PG_FUNCTION_ARGS)
 
 	/* on a standby nobody seals, and such a lock cannot be had */
 	check.rel = TableOpenOwned(relid, RecoveryInProgress() ? AccessShareLock : ShareUpdateExclusiveLock);
-	if (check.rel->rd_rel->relkind != RELKIND_RELATION || !TableIsMilvus(check.rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a milvus table", RelationGetRelationName(check.rel))));
+	TableRequire(check.rel);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (OidIsValid(check.rel->rd_rel->reltoastrelid))
 		check_all(&check);

@@ -60,15 +60,7 @@ open_table(Oid relid, bool owner_only)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 
-	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is a partitioned table", RelationGetRelationName(rel)),
-				 errhint("Name a partition; pg_partition_tree() lists them.")));
-	if (rel->rd_rel->relkind != RELKIND_RELATION || !TableIsMilvus(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a milvus table", RelationGetRelationName(rel))));
+	TableRequire(rel);
 	if (!MilvusOwnsRelation(relid) &&
 		(owner_only || !has_privs_of_role(GetUserId(), ROLE_PG_STAT_SCAN_TABLES)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(rel));

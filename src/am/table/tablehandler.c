@@ -40,6 +40,25 @@ TableIsMilvus(Relation rel)
 	return rel->rd_tableam == &table_methods;
 }
 
+void
+TableRequire(Relation rel)
+{
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a partitioned table", RelationGetRelationName(rel)),
+				 errhint("Name a partition; pg_partition_tree() lists them.")));
+	if (!TableIsMilvus(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a milvus table", RelationGetRelationName(rel))));
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a materialized view", RelationGetRelationName(rel)),
+				 errdetail("Rows of materialized views are not sealed.")));
+}
+
 /* ---- slots and scans ---- */
 
 static const TupleTableSlotOps *

@@ -540,10 +540,8 @@ milvus_alter_table_options(PG_FUNCTION_ARGS)
 	merged = merge_options(read_label(relid), changes);
 	empty = JB_ROOT_COUNT(merged) == 0;
 	/* options of a table that is of another method now can be removed, not set */
-	if (!empty && !TableIsMilvus(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a milvus table", RelationGetRelationName(rel))));
+	if (!empty)
+		TableRequire(rel);
 	ObjectAddressSet(address, RelationRelationId, relid);
 	SetSecurityLabel(&address, PROVIDER, empty ? NULL :
 					 JsonbToCString(NULL, &merged->root, VARSIZE(merged)));
@@ -581,10 +579,7 @@ milvus_table_options(PG_FUNCTION_ARGS)
 	TableOptions options;
 	JsonbValue *result;
 
-	if (!TableIsMilvus(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a milvus table", RelationGetRelationName(rel))));
+	TableRequire(rel);
 	TableGetOptions(rel, &options);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < (int) lengthof(option_defs); i++)
