@@ -17,6 +17,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -292,6 +293,20 @@ option_text(List *options, const char *name)
 	return NULL;
 }
 
+/* Whether everybody who may create databases may copy this one. */
+static bool
+is_template(Oid database)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /*
  * The database that a command wants to itself, InvalidOid when it wants none or will
  * be refused anyway.
@@ -309,7 +324,8 @@ wanted_database(Node *node)
 		name = option_text(((CreatedbStmt *) node)->options, "template");
 		if (name == NULL)
 			name = "template1";
-		return may_create_database() ? get_database_oid(name, true) : InvalidOid;
+		database = may_create_database() ? get_database_oid(name, true) : InvalidOid;
+		return OidIsValid(database) && (is_template(database) || MilvusOwnsDatabase(database)) ? database : InvalidOid;
 	}
 	else if (IsA(node, AlterDatabaseStmt))
 	{

@@ -183,6 +183,14 @@ becomes(running('renamed'), 'its job is done anew');
 	becomes(running('renamed'), 'stops nobody for long');
 	$session->quit;
 }
+{
+	my $worker = q{SELECT pid FROM milvus.workers WHERE database = 'renamed' AND state = 'running'};
+	my $pid = $node->safe_psql('postgres', $worker);
+	$node->safe_psql('postgres', 'CREATE ROLE maker CREATEDB');
+	isnt($node->psql('postgres', 'SET ROLE maker; CREATE DATABASE mine TEMPLATE renamed', on_error_stop => 1), 0,
+		'a copy by somebody who may not');
+	is($node->safe_psql('postgres', $worker), $pid, 'stops nobody at all');
+}
 mkdir $node->basedir . '/space';
 my $space = $node->basedir . '/space';
 $node->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$space'");
