@@ -150,7 +150,8 @@ sub flush
 }
 
 # pair_load($node, %options): starts pgbench with changes of both tables: single rows
-# inserted, updated, deleted, locked; each the same in both, in one transaction.  The
+# inserted, updated, deleted, locked; each the same in both, in one transaction (and in one statement:
+# between two of them a row that the first did not find can be inserted).  The
 # tables do not grow for long, so that slow readers come to their end.
 # Returns a handle to be stopped by ->() (which returns what pgbench had to say).
 # Options: clients (2), seconds (600), maintain => 1 for a client that seals,
@@ -187,8 +188,8 @@ sub pair_load
 			SAVEPOINT s;
 			UPDATE rows SET a = -1 WHERE id = :id;
 			ROLLBACK TO s;
-			UPDATE heap_rows SET a = :id WHERE id = :id;
-			UPDATE rows SET a = :id WHERE id = :id;
+			WITH new AS (UPDATE heap_rows SET a = :id WHERE id = :id RETURNING id)
+			UPDATE rows SET a = :id FROM new WHERE rows.id = new.id;
 			COMMIT;} ]);
 	my @clients;
 	my @files;
