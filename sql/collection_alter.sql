@@ -51,6 +51,8 @@ INSERT INTO c (id, s, a, v, "parts[n]", "parts[w]") VALUES (10, '12345678', '{12
 INSERT INTO c (id, s, a, v, "parts[n]", "parts[w]") VALUES (11, '123456789', '{}', '[1,2]', '{}', '{}');
 INSERT INTO c (id, s, a, v, "parts[n]", "parts[w]") VALUES (11, '', '{1234567}', '[1,2]', '{}', '{}');
 SELECT milvus.alter_collection_field('c', 's', '{"max_length": 4}');
+SELECT pg_temp.refused(format('SELECT milvus.alter_collection_field(''c'', %L, %L)', f, p)) FROM (VALUES
+	(1, 's', '{"max_length": 7}'), (2, 'a', '{"max_length": 5}'), (3, 'a', '{"max_capacity": 2}')) AS v(i, f, p) ORDER BY i;
 
 -- longer than what a btree can have
 SELECT milvus.create_index('c', '{"field_name": "s", "index_type": "INVERTED"}');

@@ -81,6 +81,16 @@ SELECT pg_temp.refused(format('SELECT milvus.create_index(''c'', %L)', p)) FROM 
 	(5, '{"field_name": "j", "index_name": "path2", "index_type": "INVERTED", "params": {"json_path": "j[\"b\"]", "json_cast_type": "double"}}'),
 	(6, '{"field_name": "id", "index_name": "half", "index_type": "INVERTED"}')) AS v(i, p) ORDER BY i;
 
+-- parameters as text, as Milvus's clients send them
+SELECT pg_temp.refused(format('SELECT milvus.create_index(''c'', %L)', p)) FROM (VALUES
+	(1, '{"field_name": "v", "index_type": "HNSW", "metric_type": "L2", "params": "{\"M\": 8, \"efConstruction\": \"4\"}"}'),
+	(2, '{"field_name": "v", "index_type": "HNSW", "params": " {\"M\": 9, \"metric_type\": \"L2\"}"}'),
+	(3, '{"field_name": "i", "index_type": "STL_SORT", "params": ""}'),
+	(4, '{"field_name": "i", "index_type": "STL_SORT", "params": "M"}'),
+	(5, '{"field_name": "i", "index_type": "STL_SORT", "params": "[1]"}'),
+	(6, '{"field_name": "i", "index_type": "STL_SORT", "params": 1}'),
+	(7, '{"field_name": "i", "index_type": "STL_SORT", "params": "{"}')) AS v(i, p) ORDER BY i;
+
 -- load: all vectors have one now
 SELECT milvus.load_collection('c');
 SELECT milvus.drop_index('c', 'v');

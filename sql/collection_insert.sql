@@ -264,6 +264,27 @@ END $$;
 CREATE TRIGGER copy_row AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION copy_row();
 SELECT insert_count, ids FROM milvus.insert('plain', '[{"id": 3, "vector": [1, 2]}, {"id": 4, "vector": [3, 4]}]');
 SELECT id FROM heaped ORDER BY id;
+-- statements that are kept for the session have a bound, also when one call makes them all
+CREATE FUNCTION many_statements() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM milvus.delete('heaped', filter => format('id == %s and id != %s', -NEW.id, NEW.id));
+	RETURN NULL;
+END $$;
+CREATE TABLE many (id bigint PRIMARY KEY, v vector(2));
+SELECT milvus.attach_collection('many');
+CREATE TRIGGER many_statements AFTER INSERT ON many FOR EACH ROW EXECUTE FUNCTION many_statements();
+SELECT insert_count FROM milvus.insert('many', (SELECT jsonb_agg(jsonb_build_object('id', i, 'v', '[1,2]')) FROM generate_series(1, 1200) i));
+SELECT count(*) < 1000 AS bounded FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource';
+SELECT insert_count FROM milvus.insert('many', '{"id": 0, "v": [1, 2]}');
+DROP TABLE many;
+-- a rule that returns more rows
+CREATE TABLE ruled (id bigint PRIMARY KEY, v vector(2));
+SELECT milvus.attach_collection('ruled');
+CREATE TRIGGER change_key BEFORE INSERT ON ruled FOR EACH ROW EXECUTE FUNCTION change_key();
+CREATE RULE elsewhere AS ON INSERT TO ruled DO INSTEAD
+	INSERT INTO heaped (id, vector) SELECT 100 * NEW.id + i, NEW.v FROM generate_series(1, 5) i RETURNING heaped.id, heaped.vector::vector(2);
+SELECT insert_count, ids FROM milvus.insert('ruled', '{"id": 5, "v": [1, 2]}');
+DROP TABLE ruled;
 
 CREATE ROLE collection_writer;
 SET ROLE collection_writer;

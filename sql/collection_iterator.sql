@@ -67,6 +67,10 @@ SELECT * FROM milvus.search_iterator('it', '[1,2,1]', search_params => '{"offset
 SELECT * FROM milvus.search_iterator('it', '[1,2,1]', search_params => '{"group_by_field": "k"}');
 SELECT * FROM milvus.search_iterator('it', '[1,2,1]', token => 'x');
 SELECT * FROM milvus.search_iterator('it', '[1,2,1]', token => '616263');
+-- a key of the token becomes a text of the server's
+SELECT token AS name_token FROM milvus.query_iterator('names', batch_size => 1) \gset
+SELECT count(*) FROM milvus.query_iterator('names', batch_size => 1, token => :'name_token' || '61');
+SELECT * FROM milvus.query_iterator('names', batch_size => 1, token => :'name_token' || 'ff');
 SELECT * FROM milvus.search_iterator('it', '[1,2,1]', token => :'query_token');
 SELECT * FROM milvus.search_iterator('it', '[1,2,2]', token => :'last');
 SELECT * FROM milvus.search_iterator('it', '[1,2,1]', filter => 'k == 1', token => :'last');

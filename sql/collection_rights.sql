@@ -50,6 +50,17 @@ CREATE POLICY one ON mine USING (id = 1);
 SET ROLE collection_reader;
 SELECT * FROM milvus.get_collection_stats('mine');
 RESET ROLE;
+-- nor does it leave rows of a partition that is dropped, where it holds for the owner too
+SET ROLE collection_owner;
+SELECT milvus.create_partition('mine', 'part');
+SELECT insert_count FROM milvus.insert('mine', '[{"id": 1001, "vector": [1, 2, 3, 4]}]', 'part');
+SELECT milvus.release_partitions('mine', '{part}');
+ALTER TABLE mine FORCE ROW LEVEL SECURITY;
+SELECT milvus.drop_partition('mine', 'part');
+ALTER TABLE mine NO FORCE ROW LEVEL SECURITY;
+SELECT milvus.drop_partition('mine', 'part');
+RESET ROLE;
+SELECT id FROM mine ORDER BY id;
 
 -- names in search_path are not believed
 CREATE SCHEMA trap;

@@ -54,6 +54,9 @@ SELECT count(*), bool_and(a.id = b.id AND a.distance = b.distance) FROM
 		format('[%s,%s,3,%s]', query_no, query_no % 3, query_no * 9), "limit" => 20) s) b USING (place);
 -- vectors of entities
 SELECT * FROM milvus.search('docs', ids => '[5, 7]', "limit" => 2);
+-- in the order of the request, however many
+SELECT count(*), bool_and(s.id = w.id::text) FROM (SELECT id, row_number() OVER (ORDER BY id DESC) - 1 AS n FROM docs WHERE v IS NOT NULL) w
+	FULL JOIN milvus.search('docs', ids => (SELECT jsonb_agg(id ORDER BY id DESC) FROM docs WHERE v IS NOT NULL), "limit" => 1) s ON w.n = s.query_no;
 SELECT * FROM milvus.search('docs', ids => '["5"]', "limit" => 1);
 SELECT * FROM milvus.search('docs', ids => '[5, 5]', "limit" => 2);
 SELECT * FROM milvus.search('docs', ids => '[5, 5000, 6000]', "limit" => 2);

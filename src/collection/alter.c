@@ -183,15 +183,37 @@ milvus_drop_collection_properties(PG_FUNCTION_ARGS)
 /* ---- fields ---- */
 
 /*
- * Put another condition in the place of a constraint of ours.
+ * Put another condition in the place of a constraint of ours.  `broken`: what is said where a row
+ * does not fulfil it.
  */
 static void
-replace_check(const Collection *collection, const char *column, const char *what, const char *condition)
+replace_check(const Collection *collection, const char *column, const char *what, const char *condition, const char *broken)
 {
-	const char *name = quote_identifier(ConstraintName(column, what));
+	const char *name = ConstraintName(column, what);
+	const char *quoted = quote_identifier(name);
+	MemoryContext context = CurrentMemoryContext;
 
-	MilvusExecute("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s, ADD CONSTRAINT %s CHECK (%s)",
-				  collection->relation, name, name, condition);
+	PG_TRY();
+	{
+		MilvusExecute("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s, ADD CONSTRAINT %s CHECK (%s)",
+					  collection->relation, quoted, quoted, condition);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_CHECK_VIOLATION || error->constraint_name == NULL ||
+			strcmp(error->constraint_name, name) != 0)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errmilvus(MILVUS_INVALID_PARAMETER),
+				 errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg_internal("%s: invalid parameter", broken)));
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -208,9 +230,13 @@ alter_length(const Collection *collection, const CollectionField *field, int64 l
 		IndexFitLength(collection, field, length);
 	if (field->type == MILVUS_VARCHAR)
 		replace_check(collection, field->column, "max_length",
-					  psprintf("pg_catalog.octet_length(%s) OPERATOR(pg_catalog.<=) " INT64_FORMAT, column, length));
+					  psprintf("pg_catalog.octet_length(%s) OPERATOR(pg_catalog.<=) " INT64_FORMAT, column, length),
+					  psprintf("length of varchar field %s exceeds max length in some row, max length: " INT64_FORMAT,
+							   field->name, length));
 	else
-		replace_check(collection, field->column, "elements", psprintf("milvus.array_fits(%s, " INT64_FORMAT ")", column, length));
+		replace_check(collection, field->column, "elements", psprintf("milvus.array_fits(%s, " INT64_FORMAT ")", column, length),
+					  psprintf("elements of array field %s are null or too long in some row, max length: " INT64_FORMAT,
+							   field->name, length));
 }
 
 static void
@@ -222,7 +248,8 @@ alter_capacity(const Collection *collection, const CollectionField *field, int64
 		MilvusInvalidParameter("the maximum capacity specified for a Array should be in (0, %d]", milvus_settings.max_array_capacity);
 	replace_check(collection, field->column, "max_capacity",
 				  psprintf("pg_catalog.cardinality(%s) OPERATOR(pg_catalog.<=) " INT64_FORMAT,
-						   quote_identifier(field->column), capacity));
+						   quote_identifier(field->column), capacity),
+				  psprintf("the length of array field %s exceeds max_capacity " INT64_FORMAT " in some row", field->name, capacity));
 }
 
 /* milvus.alter_collection_field(collection_name, field_name, field_params, db_name) returns void */

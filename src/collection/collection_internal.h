@@ -26,6 +26,11 @@ extern bool JsonToBool(const JsonbValue *value, bool *result);
 /* NULL when it is not an object (an array). */
 extern JsonbContainer *JsonToObject(const JsonbValue *value);
 extern JsonbContainer *JsonToArray(const JsonbValue *value);
+/*
+ * An object, or the text of one, as Milvus's clients send parameters; NULL in `object`: an empty text.
+ * False: it is neither.
+ */
+extern bool JsonToObjectOrText(const JsonbValue *value, JsonbContainer **object);
 /* Values of an array in order, each a palloc'd JsonbValue. */
 extern List *JsonElements(JsonbContainer *array);
 /* Keys of an object, palloc'd strings. */

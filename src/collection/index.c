@@ -180,8 +180,8 @@ read_index(const Collection *collection, JsonbContainer *object)
 	def->properties = JsonFromText("{}");
 	def->type = "";
 	places[0] = object;
-	places[1] = JsonGet(object, "params", &value) ? JsonToObject(&value) : NULL;
-	if (places[1] == NULL && JsonGet(object, "params", &value))
+	places[1] = NULL;
+	if (JsonGet(object, "params", &value) && !JsonToObjectOrText(&value, &places[1]))
 		MilvusInvalidParameter("params of the index of field %s should be an object", def->field->name);
 	/* pymilvus puts parameters beside the names, or index_type and metric_type into params */
 	for (int i = 0; i < 2; i++)

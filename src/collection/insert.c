@@ -54,6 +54,7 @@ typedef struct ReturnedKeys
 {
 	Datum	   *keys;
 	int			n;
+	int			room;
 	int16		length;
 	bool		byval;
 } ReturnedKeys;
@@ -63,6 +64,11 @@ take_key(Datum key, void *arg)
 {
 	ReturnedKeys *returned = arg;
 
+	/* a rule may return what it likes */
+	if (returned->n == returned->room)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a rule returned more rows than were to be inserted")));
 	if (!returned->byval && returned->length == -1)
 		key = PointerGetDatum(PG_DETOAST_DATUM_COPY(key));
 	returned->keys[returned->n++] = key;
@@ -103,7 +109,8 @@ InsertBatch(WriteBatch *batch, Datum *ids)
 		return WriteExecute(collection, sql.data, NULL, batch, NULL, batch->nrows, fields, NULL, NULL);
 	}
 	appendStringInfo(&sql, " RETURNING t.%s", quote_identifier(collection->primary->column));
-	returned.keys = palloc(sizeof(Datum) * batch->nrows);
+	returned.room = batch->nrows;
+	returned.keys = palloc(sizeof(Datum) * returned.room);
 	get_typlenbyval(collection->primary->typid, &returned.length, &returned.byval);
 	count = WriteExecute(collection, sql.data, NULL, batch, NULL, batch->nrows, fields, take_key, &returned);
 	*ids = KeysJson(collection, returned.keys, returned.n);

@@ -17,6 +17,7 @@
 #include "collection/search_internal.h"
 #include "common/hashfn.h"
 #include "guc.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -76,7 +77,8 @@ read_token(const char *text, char kind, uint64 request, Token *token)
 		if (token->id != NULL)
 			token->id++;
 	}
-	if (token->id == NULL ||
+	/* the key becomes a text of the server's */
+	if (token->id == NULL || !pg_verify_mbstr(GetDatabaseEncoding(), token->id, strlen(token->id), true) ||
 		sscanf(plain, "%d %c %llu %lld %lld %lg %lld", &version, &token->kind, &hash, &count, &time, &token->distance, &element) != 7 ||
 		version != TOKEN_VERSION || count < 0)
 		MilvusInvalidParameter("invalid token format");

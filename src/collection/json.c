@@ -83,6 +83,27 @@ JsonToObject(const JsonbValue *value)
 	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data) ? value->val.binary.data : NULL;
 }
 
+bool
+JsonToObjectOrText(const JsonbValue *value, JsonbContainer **object)
+{
+	char	   *text;
+
+	*object = JsonToObject(value);
+	if (*object != NULL)
+		return true;
+	if (value->type != jbvString)
+		return false;
+	text = JsonText(value);
+	text += strspn(text, " \t\r\n");
+	if (*text == '\0')
+		return true;
+	/* other texts are the server's error, without Milvus's code */
+	if (*text != '{')
+		return false;
+	*object = &JsonFromText(text)->root;
+	return true;
+}
+
 JsonbContainer *
 JsonToArray(const JsonbValue *value)
 {

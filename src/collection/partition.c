@@ -12,6 +12,7 @@
 #include "guc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 
 PG_FUNCTION_INFO_V1(milvus_create_partition);
 PG_FUNCTION_INFO_V1(milvus_drop_partition);
@@ -163,6 +164,21 @@ milvus_create_partition(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * Delete all rows of a partition.  Rows that row-level security hides from their owner would stay, and
+ * be rows of the next partition of this id.
+ */
+static void
+delete_rows(const Collection *collection, int id)
+{
+	if (check_enable_rls(collection->relid, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row-level security of table \"%s\" may hide rows of the partition", get_rel_name(collection->relid)),
+				 errhint("To let the owner drop partitions, use ALTER TABLE NO FORCE ROW LEVEL SECURITY.")));
+	MilvusExecute("DELETE FROM %s WHERE \"$partition\" OPERATOR(pg_catalog.=) %d::pg_catalog.int2", collection->relation, id);
+}
+
 /* milvus.drop_partition(collection_name, partition_name, db_name) returns void */
 Datum
 milvus_drop_partition(PG_FUNCTION_ARGS)
@@ -184,7 +200,7 @@ milvus_drop_partition(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	if (partition->loaded)
 		MilvusInvalidParameter("partition cannot be dropped, partition is loaded, please release it first");
-	MilvusExecute("DELETE FROM %s WHERE \"$partition\" OPERATOR(pg_catalog.=) %d::pg_catalog.int2", collection->relation, partition->id);
+	delete_rows(collection, partition->id);
 	foreach(cell, PartitionsList(collection))
 		if (strcmp(((CollectionPartition *) lfirst(cell))->name, name) != 0)
 			partitions = lappend(partitions, lfirst(cell));

@@ -200,26 +200,16 @@ choose_metric(SearchRequest *request, const char *asked)
 /* ---- search_params ---- */
 
 /*
- * "params" of search_params: an object, or its text, which is read here once.
+ * "params" of search_params, which may be a text: read here once.
  */
 static void
 read_params(SearchRequest *request)
 {
 	JsonbValue	value;
-	char	   *text;
 
-	if (request->search_params == NULL || !JsonGet(&request->search_params->root, "params", &value))
-		return;
-	request->inner_params = JsonToObject(&value);
-	if (request->inner_params != NULL)
-		return;
-	text = value.type == jbvString ? JsonText(&value) : NULL;
-	if (text != NULL && *text == '\0')
-		return;
-	/* other texts are the server's error, without Milvus's code */
-	if (text == NULL || text[strspn(text, " \t\r\n")] != '{')
+	if (request->search_params != NULL && JsonGet(&request->search_params->root, "params", &value) &&
+		!JsonToObjectOrText(&value, &request->inner_params))
 		MilvusInvalidParameter("params of search_params should be an object");
-	request->inner_params = &JsonFromText(text)->root;
 }
 
 /*

@@ -1,24 +1,19 @@
 /*
  * statement.c
- *		SQL of searches and queries, prepared once a session.
+ *		SQL of searches and queries, and settings of a call.
  *
- * A statement is found by its text, the generation of its collection and its shape; values are
- * parameters.  Rows go straight from the executor to whoever wants them, which may say that it
+ * Statements are prepared once a session (plans.c); values are parameters.  Rows go straight from the executor to whoever wants them, which may say that it
  * is enough.
  */
 #include "postgres.h"
 
+#include "collection/plans.h"
 #include "collection/search_internal.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "nodes/params.h"
 #include "optimizer/optimizer.h"
 #include "utils/guc.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
-
-/* Statements of a session; when there are so many, all are forgotten by the next call. */
-#define CACHE_ENTRIES 256
 
 /* ---- parameters ---- */
 
@@ -47,54 +42,14 @@ ParamsAddFilter(Params *params, const FilterSQL *filter)
 		params->has_filter = true;
 }
 
-/* ---- the cache ---- */
-
-typedef struct StatementEntry
-{
-	uint64		hash;			/* hash key: of the bytes below */
-	char	   *key;
-	int			length;
-	SPIPlanPtr	plan;			/* NULL: none yet */
-} StatementEntry;
-
-static HTAB *cache;
-
-/*
- * Forget all when there are too many.  Only before a call prepares any: it holds several at a time, and
- * so do calls further out.
- */
-static void
-forget_statements(void)
-{
-	HASH_SEQ_STATUS status;
-	StatementEntry *entry;
-
-	if (cache == NULL || hash_get_num_entries(cache) < CACHE_ENTRIES)
-		return;
-	hash_seq_init(&status, cache);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->plan != NULL)
-			SPI_freeplan(entry->plan);
-		if (entry->key != NULL)
-			pfree(entry->key);
-		hash_search(cache, &entry->hash, HASH_REMOVE, NULL);
-	}
-}
-
 /* ---- scopes ---- */
-
-/* Calls that run now: one of them may call another, in a policy of row-level security say. */
-static int	depth;
 
 Datum
 SearchCall(FunctionCallInfo fcinfo, void (*function) (FunctionCallInfo fcinfo, SearchScope *scope))
 {
 	SearchScope scope = {.context = CurrentMemoryContext};
 
-	if (depth == 0)
-		forget_statements();
-	depth++;
+	PlansBegin();
 	PG_TRY();
 	{
 		InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
@@ -108,7 +63,7 @@ SearchCall(FunctionCallInfo fcinfo, void (*function) (FunctionCallInfo fcinfo, S
 	}
 	PG_FINALLY();
 	{
-		depth--;
+		PlansEnd();
 	}
 	PG_END_TRY();
 	return (Datum) 0;
@@ -135,12 +90,6 @@ ScopeEnd(SearchScope *scope)
 SPIPlanPtr
 StatementPrepare(const Collection *collection, const char *sql, const char *shape, const Params *params, bool few_rows)
 {
-	StringInfoData key;
-	StatementEntry *entry;
-	uint64		hash;
-	bool		found;
-	SPIPlanPtr	plan;
-	MemoryContext before = CurrentMemoryContext;
 	int			options = CURSOR_OPT_PARALLEL_OK;
 
 	/*
@@ -151,44 +100,7 @@ StatementPrepare(const Collection *collection, const char *sql, const char *shap
 		options |= CURSOR_OPT_GENERIC_PLAN;
 	if (few_rows)
 		options |= CURSOR_OPT_FAST_PLAN;
-
-	initStringInfo(&key);
-	appendBinaryStringInfo(&key, (const char *) &collection->generation, sizeof(collection->generation));
-	appendBinaryStringInfo(&key, (const char *) &options, sizeof(options));
-	appendBinaryStringInfo(&key, (const char *) params->types, sizeof(Oid) * params->n);
-	appendBinaryStringInfo(&key, shape, strlen(shape) + 1);
-	appendBinaryStringInfo(&key, sql, strlen(sql));
-	hash = hash_bytes_extended((unsigned char *) key.data, key.len, 0);
-
-	if (cache == NULL)
-	{
-		HASHCTL		ctl = {.keysize = sizeof(uint64),.entrysize = sizeof(StatementEntry)};
-
-		cache = hash_create("milvus statements", CACHE_ENTRIES, &ctl, HASH_ELEM | HASH_BLOBS);
-	}
-	entry = hash_search(cache, &hash, HASH_FIND, NULL);
-	if (entry != NULL && entry->plan != NULL && entry->length == key.len && memcmp(entry->key, key.data, key.len) == 0)
-	{
-		pfree(key.data);
-		return entry->plan;
-	}
-
-	plan = SPI_prepare_cursor(sql, params->n, params->types, options);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	MemoryContextSwitchTo(before);
-	entry = hash_search(cache, &hash, HASH_ENTER, &found);
-	/* another of the same hash, which may be in use: this one ends with SPI */
-	if (found && entry->plan != NULL)
-		return plan;
-	entry->plan = NULL;
-	entry->key = NULL;
-	entry->length = key.len;
-	entry->key = MemoryContextAlloc(TopMemoryContext, key.len);
-	memcpy(entry->key, key.data, key.len);
-	SPI_keepplan(plan);
-	entry->plan = plan;
-	return plan;
+	return PlanPrepare(collection, sql, shape, params->n, params->types, options);
 }
 
 typedef struct RowReceiver

@@ -11,7 +11,6 @@
 #include "collection/rows.h"
 #include "collection/search_internal.h"
 #include "guc.h"
-#include "utils/datum.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -329,25 +328,68 @@ read_text(SearchRequest *request, Reader *reader)
 
 /* ---- vectors of entities ---- */
 
-typedef struct Found
+/* An entity that was asked for. */
+typedef struct Wanted
 {
-	const SearchRequest *request;
-	Oid			id_type;
+	Datum		id;				/* int8 or text */
+	int			number;			/* in the request */
+	bool		found;
+	Datum		vector;			/* 0: it is null */
+} Wanted;
+
+typedef struct Entities
+{
+	Oid			id_type;		/* of the primary key */
+	Oid			wanted_type;	/* of the ids below */
+	Wanted	   *wanted;			/* sorted by id */
 	int			n;
-	Datum	   *ids;
-	Datum	   *vectors;
-} Found;
+} Entities;
+
+static int
+compare_wanted(const void *a, const void *b, void *arg)
+{
+	const Wanted *x = a;
+	const Wanted *y = b;
+	int			order = CompareIds(*(Oid *) arg, x->id, y->id);
+
+	return order != 0 ? order : x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	return ((const Wanted *) a)->number - ((const Wanted *) b)->number;
+}
 
 static bool
 take_vector(TupleTableSlot *slot, void *arg)
 {
-	Found	   *found = arg;
-	int16		typlen;
-	bool		typbyval;
+	Entities   *entities = arg;
+	Datum		id = slot->tts_values[0];
+	int			low = 0;
+	int			high = entities->n;
 
-	get_typlenbyval(found->id_type, &typlen, &typbyval);
-	found->ids[found->n] = datumCopy(slot->tts_values[0], typbyval, typlen);
-	found->vectors[found->n++] = slot->tts_isnull[1] ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(slot->tts_values[1]));
+	if (entities->id_type == INT4OID)
+		id = Int64GetDatum(DatumGetInt32(id));
+	else if (entities->id_type == INT2OID)
+		id = Int64GetDatum(DatumGetInt16(id));
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+		int			order = CompareIds(entities->wanted_type, entities->wanted[middle].id, id);
+
+		if (order == 0)
+		{
+			entities->wanted[middle].found = true;
+			if (!slot->tts_isnull[1])
+				entities->wanted[middle].vector = PointerGetDatum(PG_DETOAST_DATUM_COPY(slot->tts_values[1]));
+			break;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
 	return true;
 }
 
@@ -358,10 +400,10 @@ read_entities(SearchRequest *request)
 	StringInfoData sql;
 	Params		params = {0};
 	Oid			array_type;
-	int			n;
-	Found		found = {.request = request,.id_type = collection->primary != NULL ? collection->primary->typid : InvalidOid};
+	Entities	entities = {0};
 	Where		where = {.collection = collection,.ids = request->search_ids};
-	Datum		array = ReadIds(collection, request->search_ids, &array_type, &n);
+	Datum		array = ReadIds(collection, request->search_ids, &array_type, &entities.n);
+	int			n = entities.n;
 	Datum	   *ids;
 	StringInfoData missing;
 	bool		is_text = array_type == TEXTARRAYOID;
@@ -369,32 +411,38 @@ read_entities(SearchRequest *request)
 	CheckNq(n);
 	deconstruct_array(DatumGetArrayTypeP(array), is_text ? TEXTOID : INT8OID, is_text ? -1 : 8, !is_text,
 					  is_text ? TYPALIGN_INT : TYPALIGN_DOUBLE, &ids, NULL, &n);
-	found.ids = palloc(sizeof(Datum) * n);
-	found.vectors = palloc(sizeof(Datum) * n);
+	entities.id_type = collection->primary->typid;
+	entities.wanted_type = is_text ? TEXTOID : INT8OID;
+	entities.wanted = palloc0(sizeof(Wanted) * n);
+	for (int i = 0; i < n; i++)
+	{
+		entities.wanted[i].id = ids[i];
+		entities.wanted[i].number = i;
+	}
+	qsort_arg(entities.wanted, n, sizeof(Wanted), compare_wanted, &entities.wanted_type);
+	for (int i = 1; i < n; i++)
+		if (CompareIds(entities.wanted_type, entities.wanted[i - 1].id, entities.wanted[i].id) == 0)
+			MilvusInvalidParameter("duplicate ids are not allowed: %s", IdText(entities.wanted_type, entities.wanted[i].id));
+
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s, %s FROM %s AS " SEARCH_ALIAS, PrimarySql(collection), ColumnSql(request->field->column), collection->relation);
 	WhereAppend(&where, &sql, &params);
-	StatementRun(StatementPrepare(collection, sql.data, "", &params, false), &params, take_vector, &found);
+	StatementRun(StatementPrepare(collection, sql.data, "", &params, false), &params, take_vector, &entities);
 
+	qsort(entities.wanted, n, sizeof(Wanted), compare_numbers);
 	request->vectors = palloc(sizeof(Datum) * n);
 	initStringInfo(&missing);
 	for (int i = 0; i < n; i++)
 	{
-		char	   *text = IdText(is_text ? TEXTOID : INT8OID, ids[i]);
-		int			at = -1;
+		const Wanted *wanted = &entities.wanted[i];
 
-		for (int j = 0; j < i; j++)
-			if (strcmp(IdText(is_text ? TEXTOID : INT8OID, ids[j]), text) == 0)
-				MilvusInvalidParameter("duplicate ids are not allowed: %s", text);
-		for (int j = 0; j < found.n && at < 0; j++)
-			if (strcmp(IdText(found.id_type, found.ids[j]), text) == 0)
-				at = j;
-		if (at < 0)
-			appendStringInfo(&missing, "%s%s", missing.len > 0 ? " " : "", text);
-		else if (found.vectors[at] == (Datum) 0)
-			MilvusInvalidParameter("the vector field %s of entity %s is null", request->field->name, text);
+		if (!wanted->found)
+			appendStringInfo(&missing, "%s%s", missing.len > 0 ? " " : "", IdText(entities.wanted_type, wanted->id));
+		else if (wanted->vector == (Datum) 0)
+			MilvusInvalidParameter("the vector field %s of entity %s is null", request->field->name,
+								   IdText(entities.wanted_type, wanted->id));
 		else
-			request->vectors[request->nq++] = found.vectors[at];
+			request->vectors[request->nq++] = wanted->vector;
 	}
 	if (missing.len > 0)
 		MilvusInvalidParameter("some of the provided primary key IDs do not exist: missing IDs = [%s]", missing.data);

@@ -1,6 +1,6 @@
 /*
  * write_plan.c
- *		Statements that write: prepared once a session, run with a request's rows.
+ *		Statements that write, run with a request's rows.
  *
  * Rows reach a statement as a relation that is there only while it runs, like the transition
  * tables of triggers; so one statement writes them all, and the server sees to rights,
@@ -10,119 +10,17 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "collection/plans.h"
 #include "collection/write.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
-
-/* ---- prepared statements ---- */
-
-/* Those of more collections, or shapes of rows, than fit are forgotten all at once. */
-#define CACHE_ENTRIES 256
-
-typedef struct PlanEntry
-{
-	uint64		hash;			/* hash key: of the bytes below */
-	char	   *key;
-	int			length;
-	int			users;			/* calls that run it now */
-	SPIPlanPtr	plan;			/* NULL: none yet */
-} PlanEntry;
-
-static HTAB *cache;
-
-static void
-forget_entry(PlanEntry *entry)
-{
-	if (entry->plan != NULL)
-		SPI_freeplan(entry->plan);
-	entry->plan = NULL;
-	if (entry->key != NULL)
-		pfree(entry->key);
-	entry->key = NULL;
-}
-
-/* What a call further out runs (a trigger called us) stays. */
-static void
-forget_unused(void)
-{
-	HASH_SEQ_STATUS status;
-	PlanEntry  *entry;
-
-	hash_seq_init(&status, cache);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		if (entry->users == 0)
-		{
-			forget_entry(entry);
-			hash_search(cache, &entry->hash, HASH_REMOVE, NULL);
-		}
-}
-
-/*
- * The entry of a statement, with its plan.  Connected to SPI.
- */
-static PlanEntry *
-find_plan(const Collection *collection, const char *sql, const WriteParams *params)
-{
-	StringInfoData key;
-	PlanEntry  *entry;
-	uint64		hash;
-	bool		found;
-
-	/* types of parameters follow from the text and the definition */
-	initStringInfo(&key);
-	appendBinaryStringInfo(&key, (const char *) &collection->generation, sizeof(uint64));
-	appendBinaryStringInfo(&key, sql, strlen(sql));
-	hash = hash_bytes_extended((unsigned char *) key.data, key.len, 0);
-
-	if (cache == NULL)
-	{
-		HASHCTL		ctl = {.keysize = sizeof(uint64),.entrysize = sizeof(PlanEntry)};
-
-		cache = hash_create("milvus writes", CACHE_ENTRIES, &ctl, HASH_ELEM | HASH_BLOBS);
-	}
-	/* a hash that two statements share: one more bit of it */
-	for (;; hash++)
-	{
-		entry = hash_search(cache, &hash, HASH_FIND, NULL);
-		if (entry == NULL || entry->plan == NULL ||
-			(entry->length == key.len && memcmp(entry->key, key.data, key.len) == 0))
-			break;
-	}
-	if (entry == NULL || entry->plan == NULL)
-	{
-		/* keys do not change a plan, so it is made once for all */
-		SPIPlanPtr	plan = SPI_prepare_cursor(sql, params != NULL ? params->n : 0, params != NULL ? params->types : NULL,
-											  params != NULL && params->has_filter ? 0 : CURSOR_OPT_GENERIC_PLAN);
-
-		if (plan == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-		if (hash_get_num_entries(cache) >= CACHE_ENTRIES)
-			forget_unused();
-		entry = hash_search(cache, &hash, HASH_ENTER, &found);
-		if (!found || entry->plan == NULL)
-		{
-			if (!found)
-				entry->users = 0;
-			entry->plan = NULL;
-			entry->length = key.len;
-			entry->key = NULL;
-			entry->key = MemoryContextAlloc(TopMemoryContext, key.len);
-			memcpy(entry->key, key.data, key.len);
-			SPI_keepplan(plan);
-			entry->plan = plan;
-		}
-	}
-	return entry;
-}
 
 /* ---- rows ---- */
 
@@ -186,7 +84,6 @@ WriteExecute(const Collection *collection, const char *sql, const WriteParams *p
 {
 	MemoryContext context = CurrentMemoryContext;
 	EphemeralNamedRelationData relation = {{0}};
-	PlanEntry  *volatile entry = NULL;
 	uint64		processed;
 	int			result;
 
@@ -204,19 +101,20 @@ WriteExecute(const Collection *collection, const char *sql, const WriteParams *p
 		if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
 			elog(ERROR, "SPI_register_relation failed");
 	}
+	PlansBegin();
 	PG_TRY();
 	{
-		entry = find_plan(collection, sql, params);
-		entry->users++;
-		result = SPI_execute_plan(entry->plan, params != NULL ? params->values : NULL, NULL, false, 0);
-		entry->users--;
+		/* keys do not change a plan, so it is made once for all */
+		SPIPlanPtr	plan = PlanPrepare(collection, sql, "", params != NULL ? params->n : 0, params != NULL ? params->types : NULL,
+									   params != NULL && params->has_filter ? 0 : CURSOR_OPT_GENERIC_PLAN);
+
+		result = SPI_execute_plan(plan, params != NULL ? params->values : NULL, NULL, false, 0);
 	}
 	PG_CATCH();
 	{
 		ErrorData  *error;
 
-		if (entry != NULL)
-			entry->users--;
+		PlansEnd();
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
@@ -224,6 +122,7 @@ WriteExecute(const Collection *collection, const char *sql, const WriteParams *p
 		ReThrowError(error);
 	}
 	PG_END_TRY();
+	PlansEnd();
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	processed = SPI_processed;
