@@ -19,6 +19,8 @@
 
 /* Values that are scored at once. */
 #define BLOCK_ROWS 128
+/* From so many dimensions rows in memory are summed one by one. */
+#define STREAM_DIMS 160
 
 /* The distance functions, and what they compute. */
 #define DISTANCES(declare)                                                                         \
@@ -174,7 +176,22 @@ score_in_order(const KnnQuery *query, const uint8 *x)
 /* ---- by kernels ---- */
 
 typedef float (*PairF32)(const float *a, const float *b, size_t dim);
+typedef void (*ManyF32)(const float *q, const float *base, size_t stride, size_t n, size_t dim, float *out);
 typedef float (*Pair16)(const uint16_t *a, const uint16_t *b, size_t dim);
+
+/*
+ * The same sums by either kernel.  Rows come from memory, once: long ones are read faster one after
+ * the other than several at a time, short ones (whose sums have little to do) the other way round.
+ */
+static void
+sum_rows(PairF32 one, ManyF32 many, const float *q, const float *x, Size stride, int n, size_t dim, float *sums)
+{
+	if (dim < STREAM_DIMS)
+		many(q, x, stride, n, dim, sums);
+	else
+		for (int i = 0; i < n; i++)
+			sums[i] = one(q, x + i * stride, dim);
+}
 
 /* Up to BLOCK_ROWS float32 rows whose stride is a whole number of floats. */
 static void
@@ -187,7 +204,7 @@ scores_f32(const KnnQuery *query, const float *x, Size stride, int n, double *sc
 	switch (query->function.metric)
 	{
 		case KNN_IP:
-			kernels->ip_f32_many(q, x, stride, n, dim, sums);
+			sum_rows(kernels->ip_f32, kernels->ip_f32_many, q, x, stride, n, dim, sums);
 			for (int i = 0; i < n; i++)
 				scores[i] = -(double) sums[i];
 			break;
@@ -205,7 +222,7 @@ scores_f32(const KnnQuery *query, const float *x, Size stride, int n, double *sc
 			}
 			break;
 		default:
-			kernels->l2sq_f32_many(q, x, stride, n, dim, sums);
+			sum_rows(kernels->l2sq_f32, kernels->l2sq_f32_many, q, x, stride, n, dim, sums);
 			for (int i = 0; i < n; i++)
 				scores[i] = query->function.metric == KNN_L2 ? sqrt((double) sums[i]) : sums[i];
 			break;
