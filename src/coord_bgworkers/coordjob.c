@@ -37,6 +37,12 @@
 #define FIRST_RETRY 1000
 #define RETRY_SHIFT 3
 
+static int64
+retry_delay(uint32 rounds)
+{
+	return Min((int64) FIRST_RETRY << Min(RETRY_SHIFT * rounds, 30), (int64) milvus_settings.worker_naptime * 1000);
+}
+
 void
 CoordReportActivity(const CoordTask *task)
 {
@@ -61,17 +67,21 @@ CoordReportActivity(const CoordTask *task)
 
 /*
  * Seal or merge an index.  Whoever holds a stronger lock is about to change or drop
- * it: not now.
+ * it: later, for he may think better of it.
  */
-static int
-run_index(Oid relation, AnnSealMode mode)
+static void
+run_index(const CoordTask *task, AnnSealMode mode, CoordOutcome *outcome)
 {
 	int			made;
 
 	StartTransactionCommand();
-	made = AnnRunSeal(relation, mode);
+	made = AnnRunSeal(task->relation, mode);
 	CommitTransactionCommand();
-	return made;
+	if (made == ANN_SEAL_LOCKED)
+		outcome->later = retry_delay(task->rounds);
+	else
+		outcome->made = made;
+	SegmentCacheTrim();
 }
 
 /*
@@ -238,12 +248,6 @@ warm_table(Oid relation, const Bitmapset *columns, bool whole)
 	}
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
-}
-
-static int64
-retry_delay(uint32 rounds)
-{
-	return Min((int64) FIRST_RETRY << Min(RETRY_SHIFT * rounds, 30), (int64) milvus_settings.worker_naptime * 1000);
 }
 
 /* What had to be left by whoever has the table locked. */
@@ -636,12 +640,10 @@ CoordRunJob(const CoordTask *task, CoordOutcome *outcome)
 	switch (task->kind)
 	{
 		case COORD_INDEX_SEAL:
-			outcome->made = run_index(task->relation, ANN_SEAL_GROWING);
-			SegmentCacheTrim();
+			run_index(task, ANN_SEAL_GROWING, outcome);
 			break;
 		case COORD_INDEX_MERGE:
-			outcome->made = run_index(task->relation, ANN_SEAL_VACUUM);
-			SegmentCacheTrim();
+			run_index(task, ANN_SEAL_VACUUM, outcome);
 			break;
 		case COORD_SEAL:
 		case COORD_COMPACT:

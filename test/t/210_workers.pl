@@ -198,6 +198,20 @@ is($node->psql('postgres', 'ALTER DATABASE renamed SET TABLESPACE space'), 0, 'A
 becomes(running('renamed'), 'its job is done anew');
 unlike(slurp_file($node->logfile, $offset), qr/FATAL|could not open|PANIC|TRAP/, 'all of it without a fuss');
 
+# whoever takes the table when the job was cancelled may not keep it from being done
+{
+	my $session = $node->background_psql('renamed');
+	$session->query_until(qr/begun/, "\\echo begun\nBEGIN; LOCK TABLE items;\n");
+	becomes(q{(SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock')}, 'somebody wants the table');
+	$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM milvus.workers WHERE database = 'renamed' AND state = 'running'});
+	sleep 3;
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM milvus.jobs WHERE database = 'renamed' AND state <> 'running'}), 1,
+		'a job whose table is locked waits');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+	becomes(running('renamed'), 'and is done');
+}
+
 is($node->psql('renamed', 'BEGIN; DROP EXTENSION milvus CASCADE; ROLLBACK'), 0, 'DROP EXTENSION rolled back');
 becomes(running('renamed'), 'its job is done anew');
 is($node->psql('renamed', 'DROP EXTENSION milvus CASCADE'), 0, 'DROP EXTENSION with a job at work');

@@ -603,8 +603,9 @@ extern bool AnnStartWorker(Relation index, AnnSealMode mode);
 /*
  * What such a worker does, in a transaction without a snapshot, which would hold back VACUUM for the time
  * of the build.  (Merging segments without vectors takes one while the table is read.)  Returns the
- * number of segments written.
+ * number of segments written, ANN_SEAL_LOCKED if somebody has the table or the index locked.
  */
+#define ANN_SEAL_LOCKED (-1)
 extern int	AnnRunSeal(Oid indexid, AnnSealMode mode);
 
 /* ---- statistics of the last scan (annstats.c) ---- */

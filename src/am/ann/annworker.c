@@ -131,10 +131,14 @@ AnnRunSeal(Oid indexid, AnnSealMode mode)
 
 	/* whoever holds a stronger lock is about to change or drop it: not now */
 	heapid = IndexGetRelation(indexid, true);
-	if (!OidIsValid(heapid) || !ConditionalLockRelationOid(heapid, RowExclusiveLock))
+	if (!OidIsValid(heapid))
 		return 0;
+	if (!ConditionalLockRelationOid(heapid, RowExclusiveLock))
+		return ANN_SEAL_LOCKED;
 	heap = try_table_open(heapid, NoLock);
-	if (heap != NULL && ConditionalLockRelationOid(indexid, RowExclusiveLock))
+	if (heap != NULL && !ConditionalLockRelationOid(indexid, RowExclusiveLock))
+		made = ANN_SEAL_LOCKED;
+	else if (heap != NULL)
 	{
 		index = try_relation_open(indexid, NoLock);
 		/* the number may be another relation's by now */
