@@ -157,7 +157,7 @@ sub answers { return $node->poll_query_until('postgres', 'SELECT true') or die '
 
 # ---- rounds ----
 
-my $end = time() + test_size(50, 600);
+my $end = time() + test_size(60, 600);
 my $round = 0;
 my %kills;
 while (time() < $end)
