@@ -69,7 +69,8 @@ sub pair_sql
 {
 	my (%options) = @_;
 	my $all = "ROW(count(*), md5(string_agg(ROW($COLUMNS)::text, chr(10) ORDER BY id)))::text";
-	my $some = 'ROW(count(*), sum(a), min(t), max(n), sum(id::bigint))::text';
+	# (as float8: which of equal numerics with other digits is the greatest, their order decides)
+	my $some = 'ROW(count(*), sum(a), min(t), max(n)::float8, sum(id::bigint))::text';
 	my @ways = (
 		[ 'sequential scan', 'column_scan indexscan bitmapscan', $all, 'true' ],
 		[ 'column scan', 'seqscan indexscan bitmapscan', $all, 'true' ],
